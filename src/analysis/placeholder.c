@@ -1,0 +1,1 @@
+int takt_analysis_placeholder; 

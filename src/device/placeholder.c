@@ -1,0 +1,1 @@
+int takt_device_placeholder; 

@@ -1,0 +1,1 @@
+int takt_rt_placeholder; 
