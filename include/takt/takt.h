@@ -4,7 +4,10 @@
 #ifndef TAKT_TAKT_H
 #define TAKT_TAKT_H
 
+#include "takt/device.h"
 #include "takt/error.h"
+#include "takt/format.h"
+#include "takt/stream.h"
 
 #ifdef __cplusplus
 extern "C" {

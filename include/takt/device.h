@@ -1,0 +1,64 @@
+/*
+ * takt/device.h - which devices there are, what they can do, and which are the defaults.
+ *
+ *     struct takt_device_info *list;
+ *     int n = takt_devices(&list, &e);
+ *     for (int i = 0; i < n; i++)
+ *         puts(list[i].id);
+ *     takt_devices_free(list);
+ *
+ * A device's id is a string: "sim:voice", "file:take.wav", "null:". A path with no known scheme
+ * before it means a file.
+ */
+#ifndef TAKT_DEVICE_H
+#define TAKT_DEVICE_H
+
+#include "takt/error.h"
+#include "takt/format.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct takt_device_info {
+    char id[128];              /* what to write into takt_side_cfg.device */
+    char backend[16];          /* "sim", "file", "null", … */
+    char description[160];     /* one line for people */
+    uint32_t in_channels_max;  /* 0: no input */
+    uint32_t out_channels_max; /* 0: no output */
+    uint32_t rate_hz_default, rate_hz_min, rate_hz_max;
+    uint32_t block_frames_default, block_frames_min, block_frames_max;
+    double latency_low_s, latency_high_s; /* one way, at the default rate; 0 where not paced */
+    enum takt_sample format; /* its own sample format; TAKT_F32 unless it is a file of another */
+    uint64_t frames;         /* a recording's length; 0 where there is no end */
+    bool is_default_in, is_default_out;
+};
+
+/* Lists what can be opened now. Returns how many; *list is to be freed with takt_devices_free,
+ * and is NULL after an error. Errors: TAKT_ERR_NOMEM. Thread: any. RT: no. */
+TAKT_API int takt_devices(struct takt_device_info **list, struct takt_error *e);
+TAKT_API void takt_devices_free(struct takt_device_info *list);
+
+/* What one device can do. Opens a file far enough to read its header.
+ * Errors: TAKT_ERR_ARG, _NOT_FOUND, _FORMAT, _IO. Thread: any. RT: no. */
+TAKT_API int takt_device_query(const char *id, struct takt_device_info *out, struct takt_error *e);
+
+/* What a stream takes where its settings say nothing. "" and 0 mean takt's own choice. */
+struct takt_defaults {
+    char in_device[128];  /* first TAKT_IN from the environment, else the best live input */
+    char out_device[128]; /* first TAKT_OUT from the environment, else the best live output */
+    uint32_t rate_hz;     /* else the device's */
+    uint32_t block_frames;
+};
+
+/* Thread: any; a set is seen by streams created after it. RT: no. */
+TAKT_API void takt_defaults_get(struct takt_defaults *out);
+TAKT_API int takt_defaults_set(const struct takt_defaults *d, struct takt_error *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
