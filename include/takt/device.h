@@ -48,8 +48,8 @@ TAKT_API int takt_device_query(const char *id, struct takt_device_info *out, str
 
 /* What a stream takes where its settings say nothing. "" and 0 mean takt's own choice. */
 struct takt_defaults {
-    char in_device[128];  /* first TAKT_IN from the environment, else the best live input */
-    char out_device[128]; /* first TAKT_OUT from the environment, else the best live output */
+    char in_device[256];  /* first TAKT_IN from the environment, else the best live input */
+    char out_device[256]; /* first TAKT_OUT from the environment, else the best live output */
     uint32_t rate_hz;     /* else the device's */
     uint32_t block_frames;
 };

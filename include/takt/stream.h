@@ -163,7 +163,7 @@ struct takt_stream_actual {
     enum takt_sample format;
     enum takt_layout layout;
     enum takt_clock clock;
-    char in_device[128], out_device[128]; /* "" for a side not used */
+    const char *in_device, *out_device; /* "" for a side not used; owned by the stream */
 };
 
 /* ---- Life ------------------------------------------------------------------------------- */
