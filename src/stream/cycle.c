@@ -1,0 +1,423 @@
+/*
+ * One host block's way through the stream, on the device thread:
+ *
+ *     account for what happened since the last one (lost frames, device away)
+ *     gather input: the driver's own buffers, or read from the port; short input is silence
+ *     run the callback once for each block that this host block completes
+ *     deliver output: into the driver's buffers, or write to the port
+ *     close the deadline record; end the stream when its last frame has been heard
+ *
+ * When the callback's block is the host's, it works in the host's buffers and nothing is added.
+ * Otherwise the two queues carry frames between the block sizes, the output one primed with
+ * adapter_frames of silence, so that there is always enough for the host.
+ *
+ * Invariants: position counts every frame of the stream's clock, lost ones included; block N+1
+ * begins where block N ended plus what was lost. Nothing here allocates, locks or waits.
+ */
+#include "base/assert.h"
+#include "stream/engine.h"
+#include "takt/time.h"
+
+#include <string.h>
+
+static int64_t clock_now(struct takt_engine *g)
+{
+    return g->driver->ops->now ? g->driver->ops->now(g->driver) : takt_now_ns();
+}
+
+static int64_t frames_ns(const struct takt_engine *g, int64_t frames)
+{
+    return (int64_t)((double)frames * g->frame_ns);
+}
+
+/* ---- Accounting ---------------------------------------------------------------------------- */
+
+static void go_away(struct takt_engine *g, bool away)
+{
+    if (away == g->away)
+        return;
+    g->away = away;
+    takt_engine_move(g, away ? TAKT_MOVE_LOSE : TAKT_MOVE_BACK);
+    if (away)
+        g->away_since = g->position;
+    takt_engine_event(g, away ? TAKT_EVENT_DEVICE_LOST : TAKT_EVENT_DEVICE_BACK, TAKT_OK, 0,
+                      away ? 0 : g->position - g->away_since, "");
+}
+
+static void port_lost(const struct takt_side *side, uint64_t frames)
+{
+    if (side->port && side->port->ops->lost)
+        side->port->ops->lost(side->port, frames);
+}
+
+static void account(struct takt_engine *g, const struct takt_cycle *c)
+{
+    if (!g->started) {
+        g->started = true;
+        g->thread = pthread_self();
+        atomic_store_explicit(&g->thread_known, true, memory_order_release);
+        takt_dll_start(&g->dll, c->now_ns);
+        takt_engine_move(g, TAKT_MOVE_STARTED);
+        takt_engine_event(g, TAKT_EVENT_STARTED, TAKT_OK, 0, 0, "");
+    } else {
+        takt_dll_update(&g->dll, c->now_ns, c->frames, c->lost_frames);
+    }
+    atomic_store_explicit(&g->now_shown, c->now_ns, memory_order_relaxed);
+    uint64_t passed = g->last_cycle_frames + c->lost_frames;
+    g->heard_left -= passed < g->heard_left ? passed : g->heard_left;
+    g->last_cycle_frames = c->frames;
+    go_away(g, c->flags & TAKT_DEVICE_AWAY);
+    g->flags |= c->flags;
+    if (c->lost_frames || c->flags & (TAKT_INPUT_OVERFLOW | TAKT_INPUT_UNDERFLOW |
+                                      TAKT_OUTPUT_OVERFLOW | TAKT_OUTPUT_UNDERFLOW)) {
+        g->position += c->lost_frames;
+        g->lost_frames += c->lost_frames;
+        port_lost(&g->in, c->lost_frames);
+        port_lost(&g->out, c->lost_frames);
+        g->contract_flags |= TAKT_CONTRACT_HOST_XRUN;
+        takt_engine_event(g, TAKT_EVENT_XRUN, TAKT_OK, 0, c->lost_frames, "");
+    }
+}
+
+/* ---- Input --------------------------------------------------------------------------------- */
+
+static void silence(float *const *to, uint32_t channels, uint32_t from, uint32_t frames)
+{
+    for (uint32_t c = 0; c < channels; c++)
+        memset(to[c] + from, 0, (frames - from) * sizeof(float));
+}
+
+/* Points in.host at this cycle's frames; returns how many of them are real. */
+static uint32_t gather_input(struct takt_engine *g, const struct takt_cycle *c)
+{
+    struct takt_side *in = &g->in;
+    uint32_t got = c->frames;
+    if (!in->channels)
+        return got;
+    if (!in->port) {
+        /* The callback's view of input is const; the cast only lets one array serve both sides. */
+        for (uint32_t ch = 0; ch < in->channels; ch++)
+            in->host[ch] = (float *)(uintptr_t)c->in[in->map[ch]];
+        return got;
+    }
+    for (uint32_t ch = 0; ch < in->channels; ch++)
+        in->host[ch] = in->scratch[in->map[ch]];
+    if (g->away) {
+        port_lost(in, c->frames);
+        silence(in->scratch, in->device_channels, 0, c->frames);
+        return got;
+    }
+    uint32_t status = 0;
+    got = g->in_ended ? 0 : in->port->ops->read(in->port, in->scratch, c->frames, &status);
+    TAKT_ASSERT(got <= c->frames);
+    silence(in->scratch, in->device_channels, got, c->frames);
+    if (status & TAKT_PORT_ENDED) {
+        g->in_ended = true;
+    } else if (status & TAKT_PORT_SHORT) {
+        g->flags |= TAKT_INPUT_UNDERFLOW;
+        g->contract_flags |= TAKT_CONTRACT_STARVED;
+        got = c->frames; /* the silence stands for sound that came too late */
+    }
+    return got;
+}
+
+/* ---- The callback -------------------------------------------------------------------------- */
+
+static void close_record(struct takt_engine *g, int64_t end_ns)
+{
+    if (!g->block_open)
+        return;
+    g->block_open = false;
+    if (g->contract)
+        takt_contract_end(g->contract, end_ns, g->last_frame, g->contract_flags, g->lost_frames);
+    g->contract_flags = 0;
+    g->lost_frames = 0;
+}
+
+/* Every block of one cycle was woken by the same wake-up and shares its lateness. */
+static void open_record(struct takt_engine *g)
+{
+    if (!g->contract)
+        return;
+    int64_t now = g->cycle->now_ns;
+    if (g->block_open) {
+        now = clock_now(g);
+        close_record(g, now);
+    }
+    takt_contract_begin(g->contract, now - g->lateness_ns, now, g->cycle->deadline_ns);
+}
+
+static void fill_times(const struct takt_engine *g, struct takt_block *b)
+{
+    const struct takt_cycle *c = g->cycle;
+    b->now_ns = c->now_ns;
+    b->deadline_ns = c->deadline_ns;
+    b->times_valid = c->valid | TAKT_TIME_NOW;
+    b->in_first_ns = c->in_first_ns;
+    b->out_first_ns = c->out_first_ns;
+    if (g->adapted) {
+        b->in_first_ns += frames_ns(g, (int64_t)c->frames - g->in.fifo.fill);
+        b->out_first_ns += frames_ns(g, g->out.fifo.fill);
+    }
+}
+
+/* How many of a block's frames count, with in_frames of real input. Ends the stream behind them
+ * when the length is reached or the source has ended and its tail is through. */
+static uint32_t frames_that_count(struct takt_engine *g, uint32_t frames, uint32_t in_frames)
+{
+    uint32_t count = frames;
+    if (g->in_ended && in_frames < frames) {
+        uint64_t tail = frames - in_frames < g->tail_left ? frames - in_frames : g->tail_left;
+        g->tail_left -= tail;
+        count = in_frames + (uint32_t)tail;
+        g->draining |= !g->tail_left;
+    }
+    if (g->length_frames && g->position + count >= g->length_frames) {
+        count = g->length_frames > g->position ? (uint32_t)(g->length_frames - g->position) : 0;
+        g->draining = true;
+    }
+    return count;
+}
+
+/* One callback on `frames` frames, of which in_frames are real input. Returns how many frames of
+ * output count, from the first. */
+static uint32_t run_block(struct takt_engine *g, float *const *in, float *const *out,
+                          uint32_t frames, uint32_t in_frames)
+{
+    struct takt_block b = {.in_channels = g->in.channels,
+                           .out_channels = g->out.channels,
+                           .frames = frames,
+                           .in_frames = in_frames,
+                           .flags = g->flags | (in_frames < frames ? TAKT_INPUT_ENDED : 0),
+                           .position = g->position,
+                           .lost_frames = g->lost_frames};
+    open_record(g);
+    g->block_open = true;
+    g->flags = 0;
+    fill_times(g, &b);
+    silence(out, b.out_channels, 0, frames);
+    if (b.in_channels) {
+        b.in = (const float *const *)in;
+        b.in_data = (const void *const *)in;
+        if (g->in.edge.used) {
+            takt_edge_encode(&g->in.edge, in, frames);
+            b.in_data = (const void *const *)g->in.edge.data;
+            b.in = g->in.edge.format == TAKT_F32 ? (const float *const *)g->in.edge.data : NULL;
+        }
+    }
+    if (b.out_channels) {
+        b.out = out;
+        b.out_data = (void *const *)out;
+        if (g->out.edge.used) {
+            takt_edge_silence(&g->out.edge, frames);
+            b.out_data = g->out.edge.data;
+            b.out = g->out.edge.format == TAKT_F32 ? (float *const *)g->out.edge.data : NULL;
+        }
+    }
+    uint32_t count = frames_that_count(g, frames, in_frames);
+    g->trim_frames = UINT32_MAX;
+    enum takt_next next = g->process(&b, g->arg);
+    if (g->out.edge.used)
+        takt_edge_decode(&g->out.edge, out, frames);
+
+    if (next == TAKT_ABORT) {
+        g->aborting = true;
+        return 0;
+    }
+    if (next == TAKT_DRAIN) {
+        g->draining = true;
+        count = count < g->trim_frames ? count : g->trim_frames;
+    }
+    g->last_frame = g->position + count;
+    g->position += frames;
+    atomic_store_explicit(&g->position_shown, g->last_frame, memory_order_relaxed);
+    return count;
+}
+
+static void in_queue_take(struct takt_engine *g, uint32_t frames)
+{
+    if (g->in.channels)
+        takt_fifo_take(&g->in.fifo, frames);
+}
+
+/* Is there a block to run now? Input decides where there is input, else the host's need. */
+static bool block_is_due(const struct takt_engine *g, uint32_t host_frames)
+{
+    if (g->draining || g->aborting)
+        return false;
+    if (!g->in.channels)
+        return g->out.fifo.fill < host_frames;
+    if (g->in.fifo.fill >= g->block_frames)
+        return true;
+    return g->in_ended && (!g->out.channels || g->out.fifo.fill < host_frames);
+}
+
+/* The callback's block is not the host's. */
+static void run_adapted(struct takt_engine *g, uint32_t host_frames, uint32_t in_frames)
+{
+    if (g->in.channels)
+        takt_fifo_push(&g->in.fifo, g->in.host, in_frames);
+    while (block_is_due(g, host_frames)) {
+        uint32_t real = g->block_frames;
+        if (g->in.channels && g->in.fifo.fill < g->block_frames) {
+            real = g->in.fifo.fill;
+            takt_fifo_push_silence(&g->in.fifo, g->block_frames - real);
+        }
+        if (!real && !g->tail_left) {
+            g->draining = true;
+            break;
+        }
+        float *tail[TAKT_CHANNELS_MAX];
+        for (uint32_t c = 0; c < g->out.channels; c++)
+            tail[c] = takt_fifo_tail(&g->out.fifo, c);
+        uint32_t count = run_block(g, g->in.fifo.data, tail, g->block_frames, real);
+        in_queue_take(g, g->block_frames);
+        if (g->out.channels)
+            takt_fifo_commit(&g->out.fifo, count);
+    }
+}
+
+/* The callback's block is the host's: no copy, no delay. Returns the output frames that count. */
+static uint32_t run_direct(struct takt_engine *g, uint32_t host_frames, uint32_t in_frames)
+{
+    if (g->draining || g->aborting)
+        return 0;
+    if (!in_frames && !g->tail_left) {
+        g->draining = true;
+        return 0;
+    }
+    return run_block(g, g->in.host, g->out.host, host_frames, in_frames);
+}
+
+/* ---- Output -------------------------------------------------------------------------------- */
+
+/* Points out.host at where this cycle's frames go, all silence. */
+static void prepare_output(struct takt_engine *g, const struct takt_cycle *c)
+{
+    struct takt_side *out = &g->out;
+    if (!out->channels)
+        return;
+    float *const *to = out->port ? out->scratch : c->out;
+    silence(to, out->device_channels, 0, c->frames);
+    for (uint32_t ch = 0; ch < out->channels; ch++)
+        out->host[ch] = to[out->map[ch]];
+}
+
+/* Gives the first `count` frames of out.host to the device; the rest is silence. */
+static void deliver_output(struct takt_engine *g, const struct takt_cycle *c, uint32_t count)
+{
+    struct takt_side *out = &g->out;
+    if (!out->channels)
+        return;
+    if (g->aborting)
+        count = 0;
+    if (count && g->plays_out)
+        g->heard_left = out->latency_frames + c->frames;
+    if (!out->port) {
+        silence(out->host, out->channels, count, c->frames);
+        return;
+    }
+    if (g->away && out->port_is_driven) {
+        port_lost(out, c->frames);
+        return;
+    }
+    uint32_t status = 0;
+    uint32_t taken = count ? out->port->ops->write(out->port, out->scratch, count, &status) : 0;
+    TAKT_ASSERT(taken <= count);
+    if (status & TAKT_PORT_FULL) {
+        g->flags |= TAKT_OUTPUT_OVERFLOW;
+        g->contract_flags |= TAKT_CONTRACT_WORKER_FULL;
+    }
+}
+
+/* The output queue's share of this cycle. Returns the frames that count. */
+static uint32_t output_from_queue(struct takt_engine *g, uint32_t frames)
+{
+    struct takt_fifo *q = &g->out.fifo;
+    if (!g->out.channels)
+        return 0;
+    uint32_t count = q->fill < frames ? q->fill : frames;
+    TAKT_ASSERT(count == frames || g->draining || g->aborting || g->in_ended);
+    for (uint32_t c = 0; c < g->out.channels; c++)
+        memcpy(g->out.host[c], q->data[c], count * sizeof(float));
+    takt_fifo_take(q, count);
+    return count;
+}
+
+/* ---- The end ------------------------------------------------------------------------------- */
+
+static bool finish(struct takt_engine *g)
+{
+    if (g->finished)
+        g->finished(g->last_frame, g->finished_arg);
+    takt_engine_event(g, TAKT_EVENT_FINISHED, TAKT_OK, 0, g->last_frame, "");
+    takt_engine_move(g, TAKT_MOVE_DONE);
+    return false;
+}
+
+/* True while the stream has something left to do. */
+static bool goes_on(struct takt_engine *g)
+{
+    if (g->aborting) {
+        takt_engine_move(g, TAKT_MOVE_ABORT);
+        return finish(g);
+    }
+    if (!g->draining)
+        return true;
+    takt_engine_move(g, TAKT_MOVE_DRAIN);
+    return (g->adapted && g->out.fifo.fill) || g->heard_left || finish(g);
+}
+
+bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c)
+{
+    TAKT_ASSERT(c->frames > 0 && c->frames <= g->driver->host_block_frames);
+    g->cycle = c;
+    account(g, c);
+    int order = atomic_load_explicit(&g->order, memory_order_acquire);
+    g->aborting |= order == TAKT_ORDER_ABORT;
+    g->draining |= order == TAKT_ORDER_DRAIN && !g->blocking;
+    g->lateness_ns = c->now_ns - (c->due_known ? c->due_ns : takt_dll_due(&g->dll));
+
+    prepare_output(g, c);
+    bool was_ended = g->in_ended;
+    uint32_t count;
+    uint32_t in_frames = g->draining || g->aborting ? 0 : gather_input(g, c);
+    if (g->adapted) {
+        run_adapted(g, c->frames, in_frames);
+        count = output_from_queue(g, c->frames);
+    } else {
+        count = run_direct(g, c->frames, in_frames);
+    }
+    deliver_output(g, c, count);
+    if (g->block_open)
+        close_record(g, g->contract ? clock_now(g) : 0);
+    if (g->in_ended && !was_ended)
+        takt_engine_event(g, TAKT_EVENT_INPUT_ENDED, TAKT_OK, 0, g->last_frame, "");
+    return goes_on(g);
+}
+
+void takt_engine_service(struct takt_engine *g)
+{
+    struct takt_side *const sides[] = {&g->in, &g->out};
+    for (int i = 0; i < 2; i++)
+        if (sides[i]->port && sides[i]->port->ops->service)
+            sides[i]->port->ops->service(sides[i]->port);
+}
+
+void takt_engine_event(struct takt_engine *g, enum takt_event_type type, enum takt_err code,
+                       int os_errno, uint64_t value, const char *text)
+{
+    if (!g)
+        return;
+    struct takt_event ev = {
+        .type = type,
+        .code = code,
+        .os_errno = os_errno,
+        .time_ns = atomic_load_explicit(&g->now_shown, memory_order_relaxed),
+        .position = atomic_load_explicit(&g->position_shown, memory_order_relaxed),
+        .value = value,
+    };
+    size_t n = strnlen(text, sizeof ev.text - 1);
+    memcpy(ev.text, text, n);
+    takt_event_queue_push(g->events, &ev);
+}

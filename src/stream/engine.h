@@ -1,0 +1,102 @@
+/*
+ * stream/engine.h - what the device thread works with: everything a running stream touches.
+ *
+ * Ownership: the fields under "settings" are written before start and constant while the stream
+ * runs. Those under "device thread" belong to the device thread from its first cycle to its last,
+ * and to the control thread otherwise. Those under "shared" are atomics, each with one writer
+ * unless said otherwise.
+ */
+#ifndef TAKT_STREAM_ENGINE_H
+#define TAKT_STREAM_ENGINE_H
+
+#include "stream/contract.h"
+#include "stream/device.h"
+#include "stream/dll.h"
+#include "stream/edge.h"
+#include "stream/fifo.h"
+#include "stream/state.h"
+#include "sync/event_queue.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* What the control thread wants of the device thread. */
+enum takt_order { TAKT_ORDER_RUN, TAKT_ORDER_DRAIN, TAKT_ORDER_ABORT };
+
+/* One direction. */
+struct takt_side {
+    /* settings */
+    uint32_t channels;             /* of the callback; 0: the side is not used */
+    uint32_t device_channels;      /* that the device moves */
+    uint16_t map[TAKT_CHANNELS_MAX]; /* device channel of each stream channel */
+    struct takt_port *port;        /* NULL when the driver serves the side */
+    bool port_is_driven;           /* the port is the driver's own device: it is away with it */
+    uint32_t latency_frames;
+    /* device thread */
+    float *scratch[TAKT_CHANNELS_MAX]; /* [device channel][host block]: what a port fills or takes */
+    float *host[TAKT_CHANNELS_MAX];    /* [channel]: this cycle's frames, wherever they lie */
+    float *block[TAKT_CHANNELS_MAX];   /* [channel]: what the callback sees, when planar floats */
+    struct takt_fifo fifo;             /* used when the block is not the host's */
+    struct takt_edge edge;             /* used when the callback's samples are not planar floats */
+};
+
+struct takt_engine {
+    /* settings */
+    struct takt_driver *driver;
+    struct takt_contract *contract; /* NULL when switched off */
+    struct takt_event_queue *events;
+    takt_process_fn *process;
+    void *arg;
+    void (*finished)(uint64_t last_frame, void *arg);
+    void *finished_arg;
+    uint32_t rate_hz;
+    uint32_t block_frames; /* 0: the host's */
+    bool adapted;          /* the block is not the host's: the queues are in use */
+    bool blocking;         /* process drains its own queue before it ends */
+    bool plays_out;        /* the output has a converter behind it that takes latency_frames */
+    uint32_t adapter_frames;
+    uint64_t length_frames; /* 0: no end */
+    uint64_t tail_frames;
+    double frame_ns;
+
+    /* device thread */
+    struct takt_side in, out;
+    struct takt_dll dll;
+    bool started, away, draining, aborting, in_ended;
+    bool block_open;         /* a callback has run whose end is not yet recorded */
+    uint32_t trim_frames;    /* set by a blocking callback with TAKT_DRAIN: frames that count */
+    uint32_t flags;          /* gathered for the next block */
+    uint32_t contract_flags; /* gathered for the next record */
+    uint64_t lost_frames;    /* gathered for the next block */
+    uint64_t position;       /* of the next block */
+    uint64_t last_frame;     /* after the last frame that counts */
+    uint64_t tail_left;
+    uint64_t heard_left; /* frames still to pass before the last one is out of the converter */
+    uint32_t last_cycle_frames;
+    uint64_t away_since;
+    int64_t block_start_ns, lateness_ns;
+    const struct takt_cycle *cycle; /* the one being run */
+
+    /* shared */
+    _Atomic int state;           /* enum takt_state, moved along the table by both threads */
+    _Atomic int order;           /* enum takt_order, written by the control thread */
+    _Atomic uint64_t position_shown;
+    _Atomic int64_t now_shown;   /* the stream's clock as of the last block */
+    _Atomic bool thread_known;
+    pthread_t thread;            /* written once before thread_known */
+    _Atomic uint32_t moved;      /* counts moves of state; a futex to wait on */
+};
+
+/* Forgets the last run. Thread: control, while no cycle can run. RT: no. */
+void takt_engine_reset(struct takt_engine *g);
+
+/* Moves the state and wakes whoever waits for it. Returns as takt_state_move.
+ * Thread: any. RT: yes (one futex wake-up, at a change of state only). */
+int takt_engine_move(struct takt_engine *g, enum takt_move move);
+
+/* Waits until done(state) or the deadline (CLOCK_MONOTONIC ns, < 0: none). Returns the state seen
+ * last. Thread: control. RT: no. */
+enum takt_state takt_engine_await(struct takt_engine *g, bool (*done)(enum takt_state),
+                                  int64_t until_ns);
+
+#endif
