@@ -22,11 +22,16 @@ demo:
 	@$(MAKE) --no-print-directory build
 	@$(BUILD)/takt demo
 
+# Debian's place for libraries, which Meson knows only where dpkg-dev is installed, and which is the
+# only one that the loader and pkg-config look into; empty on systems without such a place.
+LIBDIR = $(addprefix --libdir=lib/,$(shell cc -print-multiarch 2>/dev/null))
+
 # What was installed since the last look may be what an optional part was missing, so a change of
 # dpkg's records leads to a new look.
 $(BUILD)/build.ninja: $(wildcard /var/lib/dpkg/status)
 	@echo "configuring $(BUILD)"
-	@if [ -f $@ ]; then set -- --reconfigure; else set -- $(if $(PREFIX),--prefix=$(PREFIX)); fi; \
+	@if [ -f $@ ]; then set -- --reconfigure; \
+	else set -- $(LIBDIR) $(if $(PREFIX),--prefix=$(PREFIX)); fi; \
 	said=$$(meson setup "$$@" $(BUILD)) || { printf '%s\n' "$$said"; exit 1; }
 
 build: $(BUILD)/build.ninja
@@ -43,9 +48,10 @@ bench:
 	@$(MAKE) --no-print-directory build >&2
 	@tools/bench $(BUILD)
 
+# Without DESTDIR, the loader is told of the new library.
 install: build
 	@$(if $(PREFIX),meson configure $(BUILD) --prefix=$(PREFIX))
-	@meson install -C $(BUILD) $(if $(DESTDIR),--destdir=$(DESTDIR))
+	@meson install -C $(BUILD) $(if $(DESTDIR),--destdir=$(DESTDIR),&& { ldconfig || true; } 2>/dev/null)
 
 clean:
 	@rm -rf $(BUILD) build-ci

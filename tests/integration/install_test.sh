@@ -16,8 +16,7 @@ export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
 export LD_LIBRARY_PATH=$libdir
 read -r -a flags <<<"$(pkg-config --cflags --libs takt)"
 
-install_puts_everything_in_place()
-{
+install_puts_everything_in_place() {
     is "$installed" 0
     check test -x "$(find "$stage" -path '*/bin/takt')"
     check test -e "$libdir/libtakt.so"
@@ -26,13 +25,11 @@ install_puts_everything_in_place()
 }
 
 # Symbols that the library shows, without the version node that holds them.
-shown()
-{
+shown() {
     nm -D --defined-only --format=posix "$libdir/libtakt.so" | sed 's/[@ ].*//' | grep -v '^TAKT_'
 }
 
-library_shows_only_what_headers_promise()
-{
+library_shows_only_what_headers_promise() {
     local symbol
     check test -n "$(shown)"
     for symbol in $(shown); do
@@ -41,8 +38,7 @@ library_shows_only_what_headers_promise()
     done
 }
 
-library_shows_all_that_headers_promise()
-{
+library_shows_all_that_headers_promise() {
     # Every name called takt_... that a TAKT_API declaration gives.
     local declared
     declared=$(cat "$headers"/*.h | tr '\n' ' ' | grep -oP 'TAKT_API[^;]*?\b\Ktakt_\w+(?=\s*\()' |
@@ -51,14 +47,12 @@ library_shows_all_that_headers_promise()
     is "$(comm -23 <(echo "$declared") <(shown | sort -u))" ""
 }
 
-library_leaves_no_symbol_undefined()
-{
+library_leaves_no_symbol_undefined() {
     exits 0 ldd -r "$libdir/libtakt.so"
     check_not grep -i 'undefined symbol\|not found' "$out" "$err"
 }
 
-each_example_builds_with_pkg_config_alone_and_runs()
-{
+each_example_builds_with_pkg_config_alone_and_runs() {
     local source program status
     for source in "$root"/examples/*.c; do
         program=$tmp/$(basename "$source" .c)
@@ -72,8 +66,7 @@ each_example_builds_with_pkg_config_alone_and_runs()
 
 # libtakt.a with the shared libraries that takt itself names; those of Debian name more in turn
 # than their development packages bring.
-a_program_can_hold_the_library_itself()
-{
+a_program_can_hold_the_library_itself() {
     local libs
     libs=$(sed -n 's/^Libs\.private: *//p' "$pc")
     libs+=" $(pkg-config --print-requires-private takt | sed 's/ .*//' |
@@ -86,8 +79,7 @@ a_program_can_hold_the_library_itself()
 }
 
 # each_header_with SUFFIX COMPILER...: every public header compiles by itself.
-each_header_with()
-{
+each_header_with() {
     local alone=$tmp/alone.$1 header
     shift
     for header in "$headers"/*.h; do
@@ -97,19 +89,16 @@ each_header_with()
     done
 }
 
-each_header_stands_alone_in_strict_c17()
-{
+each_header_stands_alone_in_strict_c17() {
     each_header_with c cc -std=c17
 }
 
-each_header_stands_alone_in_strict_cpp17()
-{
+each_header_stands_alone_in_strict_cpp17() {
     needs c++
     each_header_with cpp c++ -std=c++17
 }
 
-a_cpp_program_links()
-{
+a_cpp_program_links() {
     needs c++
     printf '#include <takt/takt.h>\nint main() { return takt_version()[0] == 0; }\n' >"$tmp/x.cpp"
     check c++ "$tmp/x.cpp" -o "$tmp/x" "${flags[@]}"

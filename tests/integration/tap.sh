@@ -3,8 +3,7 @@
 #
 #     source "$(dirname "$0")/tap.sh"
 #
-#     missing_file_is_one_clear_line()
-#     {
+#     missing_file_is_one_clear_line() {
 #         exits 1 "$takt" meter nosuch.wav
 #         is "$(wc -l <"$err")" 1
 #         like "$(cat "$err")" 'nosuch\.wav: No such file'
@@ -29,8 +28,7 @@ trap 'rm -rf "$tmp"' EXIT
 tap_skip_status=77
 
 # Ends the test as failed, saying why and from which line.
-fail()
-{
+fail() {
     local depth=0
     while [[ ${BASH_SOURCE[depth]} == */tap.sh ]]; do
         depth=$((depth + 1))
@@ -40,15 +38,13 @@ fail()
 }
 
 # Ends the test as skipped: only where something that the test needs is not installed.
-skip()
-{
+skip() {
     echo "$*" >"$tmp/.skip"
     exit $tap_skip_status
 }
 
 # Skips the test unless all these programs are there.
-needs()
-{
+needs() {
     local program
     for program; do
         command -v "$program" >/dev/null || skip "no $program"
@@ -56,13 +52,11 @@ needs()
 }
 
 # The command has to succeed, or not to.
-check()
-{
+check() {
     : >"$tmp/.checked"
     "$@" || fail "failed with status $?: $*"
 }
-check_not()
-{
+check_not() {
     : >"$tmp/.checked"
     if "$@"; then
         fail "succeeded: $*"
@@ -70,20 +64,17 @@ check_not()
 }
 
 # The first string has to be the second, or to match it as an extended regular expression.
-is()
-{
+is() {
     : >"$tmp/.checked"
     [[ $1 == "$2" ]] || fail "'$1' is not '$2'"
 }
-like()
-{
+like() {
     : >"$tmp/.checked"
     [[ $1 =~ $2 ]] || fail "'$1' is not like '$2'"
 }
 
 # exits STATUS COMMAND...: runs it with no input, and its exit status has to be STATUS.
-exits()
-{
+exits() {
     local wanted=$1 status=0
     shift
     : >"$tmp/.checked"
@@ -95,8 +86,7 @@ exits()
 }
 
 # Runs one test and prints its TAP line, after what it said if it failed.
-run()
-{
+run() {
     local status=0 verdict=ok note=
     rm -f "$tmp/.checked"
     ("$1") </dev/null >"$tmp/.said" 2>&1 || status=$?
@@ -117,8 +107,7 @@ run()
 }
 
 # Prints the plan; the script's exit status is then whether all went well.
-tap_done()
-{
+tap_done() {
     echo "1..$tap_run"
     exit $((tap_failed > 0))
 }
