@@ -1,1 +1,1 @@
-int takt_analysis_placeholder; 
+int takt_analysis_placeholder;

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const char *const names[] = {
-    "ok",    "arg",     "nomem", "not_found", "unsupported", "state", "timeout",
-    "io",    "full",    "format", "lost",     "end",         "system",
+    "ok", "arg",  "nomem",  "not_found", "unsupported", "state",  "timeout",
+    "io", "full", "format", "lost",      "end",         "system",
 };
 
 const char *takt_err_name(int code)
