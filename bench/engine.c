@@ -67,8 +67,8 @@ static int open_driver(const struct takt_driver_cfg *cfg, struct takt_driver **o
 
 static int query(const char *rest, struct takt_device_info *out, struct takt_error *e)
 {
-    *out = (struct takt_device_info){.in_channels_max = 2, .out_channels_max = 2,
-                                     .rate_hz_default = 48000};
+    *out = (struct takt_device_info){
+        .in_channels_max = 2, .out_channels_max = 2, .rate_hz_default = 48000};
     return 0;
 }
 
@@ -109,8 +109,8 @@ static double bare(void)
 {
     const float *in[] = {sound_in[0], sound_in[1]};
     float *out[] = {sound_out[0], sound_out[1]};
-    struct takt_block b = {.in = in, .out = out, .in_channels = 2, .out_channels = 2,
-                           .frames = host_frames};
+    struct takt_block b = {
+        .in = in, .out = out, .in_channels = 2, .out_channels = 2, .frames = host_frames};
     takt_process_fn *volatile call = scale;
     for (int i = 0; i < 20; i++)
         call(&b, NULL);

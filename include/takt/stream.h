@@ -197,7 +197,7 @@ TAKT_API int takt_stream_abort(struct takt_stream *s);
 TAKT_API int takt_stream_wait(struct takt_stream *s, int64_t timeout_ms);
 
 /* Aborts if need be and frees everything, within the timeout also when the device hangs (what a
- * hanging callback still uses is then left behind). NULL is fine. RT: no. */
+ * hanging callback still uses is then freed once it returns). NULL is fine. RT: no. */
 TAKT_API void takt_stream_destroy(struct takt_stream *s);
 
 /* ---- Questions; all wait-free and callable from any thread, the callback included ------- */

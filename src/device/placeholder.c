@@ -1,1 +1,1 @@
-int takt_device_placeholder; 
+int takt_device_placeholder;

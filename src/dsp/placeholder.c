@@ -1,1 +1,1 @@
-int takt_dsp_placeholder; 
+int takt_dsp_placeholder;

@@ -1,1 +1,1 @@
-int takt_rt_placeholder; 
+int takt_rt_placeholder;

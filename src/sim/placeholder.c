@@ -1,1 +1,1 @@
-int takt_sim_placeholder; 
+int takt_sim_placeholder;

@@ -69,7 +69,8 @@ int takt_blocking_init(struct takt_stream *s, uint32_t buffer_frames, struct tak
     int err = 0;
     if (g->in.channels)
         err = takt_ring_create(
-            &(struct takt_ring_cfg){.elem_bytes = k->in_frame_bytes, .capacity = frames}, &k->in, e);
+            &(struct takt_ring_cfg){.elem_bytes = k->in_frame_bytes, .capacity = frames}, &k->in,
+            e);
     if (!err && g->out.channels)
         err = takt_ring_create(
             &(struct takt_ring_cfg){.elem_bytes = k->out_frame_bytes, .capacity = frames}, &k->out,
@@ -161,8 +162,8 @@ static int64_t move_all(struct takt_stream *s, void *data, uint32_t frames, int6
     int64_t until = timeout_ms < 0 ? -1 : takt_now_ns() + timeout_ms * 1000000;
     size_t done = 0;
     for (;;) {
-        bool stopped = takt_stream_state(s) == TAKT_STATE_STOPPED ||
-                       takt_stream_state(s) == TAKT_STATE_STUCK;
+        bool stopped =
+            takt_stream_state(s) == TAKT_STATE_STOPPED || takt_stream_state(s) == TAKT_STATE_STUCK;
         if (is_read || !stopped) {
             size_t moved = move_frames(s, ring, data, done, frames - done, is_read);
             if (moved && !is_read)

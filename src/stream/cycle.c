@@ -94,7 +94,10 @@ static uint32_t gather_input(struct takt_engine *g, const struct takt_cycle *c)
     uint32_t got = c->frames;
     if (!in->channels)
         return got;
-    if (!in->port) {
+    if (g->away) {
+        port_lost(in, c->frames);
+        silence(in->scratch, in->device_channels, 0, c->frames);
+    } else if (!in->port) {
         /* The callback's view of input is const; the cast only lets one array serve both sides. */
         for (uint32_t ch = 0; ch < in->channels; ch++)
             in->host[ch] = (float *)(uintptr_t)c->in[in->map[ch]];
@@ -102,11 +105,8 @@ static uint32_t gather_input(struct takt_engine *g, const struct takt_cycle *c)
     }
     for (uint32_t ch = 0; ch < in->channels; ch++)
         in->host[ch] = in->scratch[in->map[ch]];
-    if (g->away) {
-        port_lost(in, c->frames);
-        silence(in->scratch, in->device_channels, 0, c->frames);
+    if (g->away)
         return got;
-    }
     uint32_t status = 0;
     got = g->in_ended ? 0 : in->port->ops->read(in->port, in->scratch, c->frames, &status);
     TAKT_ASSERT(got <= c->frames);
@@ -137,14 +137,14 @@ static void close_record(struct takt_engine *g, int64_t end_ns)
 /* Every block of one cycle was woken by the same wake-up and shares its lateness. */
 static void open_record(struct takt_engine *g)
 {
-    if (!g->contract)
-        return;
     int64_t now = g->cycle->now_ns;
     if (g->block_open) {
-        now = clock_now(g);
+        now = g->contract ? clock_now(g) : 0;
         close_record(g, now);
     }
-    takt_contract_begin(g->contract, now - g->lateness_ns, now, g->cycle->deadline_ns);
+    g->block_open = true;
+    if (g->contract)
+        takt_contract_begin(g->contract, now - g->lateness_ns, now, g->cycle->deadline_ns);
 }
 
 static void fill_times(const struct takt_engine *g, struct takt_block *b)
@@ -184,6 +184,7 @@ static uint32_t frames_that_count(struct takt_engine *g, uint32_t frames, uint32
 static uint32_t run_block(struct takt_engine *g, float *const *in, float *const *out,
                           uint32_t frames, uint32_t in_frames)
 {
+    open_record(g);
     struct takt_block b = {.in_channels = g->in.channels,
                            .out_channels = g->out.channels,
                            .frames = frames,
@@ -191,8 +192,6 @@ static uint32_t run_block(struct takt_engine *g, float *const *in, float *const 
                            .flags = g->flags | (in_frames < frames ? TAKT_INPUT_ENDED : 0),
                            .position = g->position,
                            .lost_frames = g->lost_frames};
-    open_record(g);
-    g->block_open = true;
     g->flags = 0;
     fill_times(g, &b);
     silence(out, b.out_channels, 0, frames);
@@ -255,7 +254,7 @@ static bool block_is_due(const struct takt_engine *g, uint32_t host_frames)
 /* The callback's block is not the host's. */
 static void run_adapted(struct takt_engine *g, uint32_t host_frames, uint32_t in_frames)
 {
-    if (g->in.channels)
+    if (g->in.channels && in_frames)
         takt_fifo_push(&g->in.fifo, g->in.host, in_frames);
     while (block_is_due(g, host_frames)) {
         uint32_t real = g->block_frames;
@@ -322,7 +321,9 @@ static void deliver_output(struct takt_engine *g, const struct takt_cycle *c, ui
         return;
     }
     uint32_t status = 0;
-    uint32_t taken = count ? out->port->ops->write(out->port, out->scratch, count, &status) : 0;
+    uint32_t taken =
+        count ? out->port->ops->write(out->port, (const float *const *)out->scratch, count, &status)
+              : 0;
     TAKT_ASSERT(taken <= count);
     if (status & TAKT_PORT_FULL) {
         g->flags |= TAKT_OUTPUT_OVERFLOW;

@@ -26,18 +26,19 @@ enum takt_order { TAKT_ORDER_RUN, TAKT_ORDER_DRAIN, TAKT_ORDER_ABORT };
 /* One direction. */
 struct takt_side {
     /* settings */
-    uint32_t channels;             /* of the callback; 0: the side is not used */
-    uint32_t device_channels;      /* that the device moves */
+    uint32_t channels;               /* of the callback; 0: the side is not used */
+    uint32_t device_channels;        /* that the device moves */
     uint16_t map[TAKT_CHANNELS_MAX]; /* device channel of each stream channel */
-    struct takt_port *port;        /* NULL when the driver serves the side */
-    bool port_is_driven;           /* the port is the driver's own device: it is away with it */
+    struct takt_port *port;          /* NULL when the driver serves the side */
+    bool port_is_driven;             /* the port is the driver's own device: it is away with it */
     uint32_t latency_frames;
     /* device thread */
-    float *scratch[TAKT_CHANNELS_MAX]; /* [device channel][host block]: what a port fills or takes */
-    float *host[TAKT_CHANNELS_MAX];    /* [channel]: this cycle's frames, wherever they lie */
-    float *block[TAKT_CHANNELS_MAX];   /* [channel]: what the callback sees, when planar floats */
-    struct takt_fifo fifo;             /* used when the block is not the host's */
-    struct takt_edge edge;             /* used when the callback's samples are not planar floats */
+    float
+        *scratch[TAKT_CHANNELS_MAX]; /* [device channel][host block]: a port's frames, or silence */
+    float *host[TAKT_CHANNELS_MAX];  /* [channel]: this cycle's frames, wherever they lie */
+    float *block[TAKT_CHANNELS_MAX]; /* [channel]: what the callback sees, when planar floats */
+    struct takt_fifo fifo;           /* used when the block is not the host's */
+    struct takt_edge edge;           /* used when the callback's samples are not planar floats */
 };
 
 struct takt_engine {
@@ -78,13 +79,13 @@ struct takt_engine {
     const struct takt_cycle *cycle; /* the one being run */
 
     /* shared */
-    _Atomic int state;           /* enum takt_state, moved along the table by both threads */
-    _Atomic int order;           /* enum takt_order, written by the control thread */
+    _Atomic int state; /* enum takt_state, moved along the table by both threads */
+    _Atomic int order; /* enum takt_order, written by the control thread */
     _Atomic uint64_t position_shown;
-    _Atomic int64_t now_shown;   /* the stream's clock as of the last block */
+    _Atomic int64_t now_shown; /* the stream's clock as of the last block */
     _Atomic bool thread_known;
-    pthread_t thread;            /* written once before thread_known */
-    _Atomic uint32_t moved;      /* counts moves of state; a futex to wait on */
+    pthread_t thread;       /* written once before thread_known */
+    _Atomic uint32_t moved; /* counts moves of state; a futex to wait on */
 };
 
 /* Forgets the last run. Thread: control, while no cycle can run. RT: no. */

@@ -1,1 +1,1 @@
-int takt_stream_placeholder; 
+int takt_stream_placeholder;

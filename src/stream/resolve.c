@@ -22,7 +22,7 @@ static const struct takt_backend *backend_named(const char *name, size_t length)
  * name of a file. */
 static bool is_reserved(const char *name, size_t length)
 {
-    static const char *const reserved[] = {"sim",      "file", "null", "alsa", "jack",
+    static const char *const reserved[] = {"sim",      "file",      "null", "alsa", "jack",
                                            "pipewire", "portaudio", "rtp",  "pipe"};
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (strlen(reserved[i]) == length && !strncmp(reserved[i], name, length))
@@ -144,7 +144,8 @@ static int check_ranges(const struct takt_stream_cfg *cfg, struct takt_error *e)
         return takt_fail(e, TAKT_ERR_ARG, 0,
                          "neither input nor output: set in.channels, out.channels or a device");
     if (cfg->block_frames > TAKT_BLOCK_FRAMES_MAX)
-        return takt_fail(e, TAKT_ERR_ARG, 0, "a block of %u frames: it is 1 to %d, or 0 for the host's",
+        return takt_fail(e, TAKT_ERR_ARG, 0,
+                         "a block of %u frames: it is 1 to %d, or 0 for the host's",
                          cfg->block_frames, TAKT_BLOCK_FRAMES_MAX);
     if (cfg->rate_hz && (cfg->rate_hz < RATE_HZ_MIN || cfg->rate_hz > RATE_HZ_MAX))
         return takt_fail(e, TAKT_ERR_ARG, 0, "a rate of %u Hz: it is %d to %d", cfg->rate_hz,

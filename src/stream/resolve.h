@@ -24,8 +24,7 @@ struct takt_plan {
 
 /* Errors: as takt_stream_create. The plan is to be ended with takt_plan_fini in any case.
  * Thread: any. RT: no. */
-int takt_plan_init(struct takt_plan *plan, const struct takt_stream_cfg *cfg,
-                   struct takt_error *e);
+int takt_plan_init(struct takt_plan *plan, const struct takt_stream_cfg *cfg, struct takt_error *e);
 void takt_plan_fini(struct takt_plan *plan);
 
 /* Splits an id: the backend, and where the rest begins. A path without a scheme is the file

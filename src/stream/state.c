@@ -18,8 +18,8 @@ static const unsigned char table[][TAKT_MOVES] = {
     [TAKT_STATE_DRAINING] = {[TAKT_MOVE_ABORT] = TO(TAKT_STATE_ABORTING),
                              [TAKT_MOVE_DONE] = TO(TAKT_STATE_STOPPED),
                              [TAKT_MOVE_TIMEOUT] = TO(TAKT_STATE_STUCK)},
-    [TAKT_STATE_ABORTING] = {[TAKT_MOVE_DONE] = TO(TAKT_STATE_STOPPED),
-                             [TAKT_MOVE_TIMEOUT] = TO(TAKT_STATE_STUCK)},
+    [TAKT_STATE_ABORTING] =
+        {[TAKT_MOVE_DONE] = TO(TAKT_STATE_STOPPED), [TAKT_MOVE_TIMEOUT] = TO(TAKT_STATE_STUCK)},
     [TAKT_STATE_STUCK] = {[TAKT_MOVE_DONE] = 0},
 };
 

@@ -92,7 +92,7 @@ static void *place(struct layout *l, size_t bytes)
 static void place_side(struct takt_side *side, struct layout *l, uint32_t host_frames,
                        uint32_t block_frames, uint32_t queue_frames)
 {
-    for (uint32_t c = 0; side->port && c < side->device_channels; c++)
+    for (uint32_t c = 0; c < side->device_channels; c++)
         side->scratch[c] = place(l, host_frames * sizeof(float));
     side->fifo.channels = side->channels;
     side->fifo.capacity = queue_frames;
@@ -134,8 +134,8 @@ static void init_side(struct takt_side *side, const struct takt_plan_side *plan,
         .layout = cfg->layout,
     };
     for (uint32_t c = 0; c < side->channels; c++)
-        takt_encode_init(&side->edge.coder[c], cfg->format, is_input ? cfg->dither : TAKT_DITHER_OFF,
-                         cfg->clip, cfg->seed + c);
+        takt_encode_init(&side->edge.coder[c], cfg->format,
+                         is_input ? cfg->dither : TAKT_DITHER_OFF, cfg->clip, cfg->seed + c);
 }
 
 static int open_driver(struct takt_stream *s, struct takt_error *e)
@@ -257,12 +257,11 @@ static int build(struct takt_stream *s, const struct takt_stream_cfg *cfg, struc
         (err = place_buffers(s, e)) < 0)
         return err;
     if (!c->contract_off &&
-        (err = takt_contract_create(&(struct takt_contract_cfg){.rate_hz = c->rate_hz,
-                                                                .block_frames =
-                                                                    s->actual.block_frames_max,
-                                                                .virtual_clock =
-                                                                    c->clock == TAKT_CLOCK_VIRTUAL},
-                                    &g->contract, e)) < 0)
+        (err = takt_contract_create(
+             &(struct takt_contract_cfg){.rate_hz = c->rate_hz,
+                                         .block_frames = s->actual.block_frames_max,
+                                         .virtual_clock = c->clock == TAKT_CLOCK_VIRTUAL},
+             &g->contract, e)) < 0)
         return err;
     return g->blocking ? takt_blocking_init(s, c->buffer_frames, e) : 0;
 }
@@ -499,15 +498,10 @@ int takt_stream_wait(struct takt_stream *s, int64_t timeout_ms)
     return err;
 }
 
-void takt_stream_destroy(struct takt_stream *s)
+/* Gives everything back. No cycle runs any more. */
+static void release(struct takt_stream *s)
 {
-    if (!s)
-        return;
     struct takt_engine *g = &s->engine;
-    if (g->driver && takt_stream_abort(s) == TAKT_ERR_TIMEOUT)
-        return; /* a callback that hangs still works in this memory */
-    if (takt_stream_state(s) == TAKT_STATE_STUCK)
-        return;
     if (g->driver)
         g->driver->ops->close(g->driver);
     struct takt_port *ports[] = {g->in.port, g->out.port};
@@ -522,6 +516,34 @@ void takt_stream_destroy(struct takt_stream *s)
     pthread_mutex_destroy(&s->control);
     pthread_mutex_destroy(&s->error_lock);
     takt_rt_free(s);
+}
+
+/* Waits, out of everybody's way, for a callback that hangs, and then releases its stream. */
+static void *bury(void *stream)
+{
+    struct takt_stream *s = stream;
+    struct takt_engine *g = &s->engine;
+    while (g->driver->ops->stop(g->driver, 1000 * ms_ns, NULL) == TAKT_ERR_TIMEOUT)
+        ;
+    stop_port(g->in.port, NULL);
+    stop_port(g->out.port, NULL);
+    release(s);
+    return NULL;
+}
+
+void takt_stream_destroy(struct takt_stream *s)
+{
+    if (!s)
+        return;
+    if (s->engine.driver)
+        takt_stream_abort(s);
+    if (takt_stream_state(s) != TAKT_STATE_STUCK) {
+        release(s);
+        return;
+    }
+    pthread_t thread;
+    if (!pthread_create(&thread, NULL, bury, s))
+        pthread_detach(thread);
 }
 
 /* ---- Questions ------------------------------------------------------------------------------ */

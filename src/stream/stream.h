@@ -34,10 +34,10 @@ struct takt_stream {
     struct takt_stream_actual actual;
     struct takt_blocking blocking;
     struct takt_whole whole;
-    void *buffers; /* all sample memory, in one piece */
-    pthread_mutex_t control; /* one control call at a time; the device thread never takes it */
-    bool to_put_away;        /* a run has begun whose devices are not stopped yet */
-    int run_err;             /* how the last run ended */
+    void *buffers;              /* all sample memory, in one piece */
+    pthread_mutex_t control;    /* one control call at a time; the device thread never takes it */
+    bool to_put_away;           /* a run has begun whose devices are not stopped yet */
+    int run_err;                /* how the last run ended */
     pthread_mutex_t error_lock; /* guards error; control threads only */
     struct takt_error error;
 };

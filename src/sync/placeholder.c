@@ -1,1 +1,1 @@
-int takt_sync_placeholder; 
+int takt_sync_placeholder;

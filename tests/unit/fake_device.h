@@ -22,10 +22,10 @@ enum { FAKE_CHANNELS = 4, FAKE_FRAMES_MAX = 1 << 16, FAKE_BLOCK_MAX = 4096 };
 
 /* What the device does; set by a test before it makes the stream. */
 static struct fake_script {
-    uint32_t host_frames;          /* H */
-    bool varies;                   /* cycles of 1..H frames */
+    uint32_t host_frames; /* H */
+    bool varies;          /* cycles of 1..H frames */
     uint32_t latency_in, latency_out;
-    uint64_t cycles_max;           /* the thread ends here even if the engine wants more; 0: never */
+    uint64_t cycles_max; /* the thread ends here even if the engine wants more; 0: never */
     uint64_t xrun_at, xrun_frames; /* before this cycle, so many frames are lost */
     uint64_t away_from, away_to;   /* cycles during which the device is away */
     uint64_t short_at;             /* port: this read gives nothing in time */
@@ -37,7 +37,7 @@ static struct fake_script {
 static float fake_out[FAKE_CHANNELS][FAKE_FRAMES_MAX];
 static uint64_t fake_out_frames;
 static uint64_t fake_cycles;
-static int fake_opened, fake_closed;
+static _Atomic int fake_opened, fake_closed;
 
 /* Exact in float and in s16: distinct within 2^14 frames. */
 static inline float fake_sample(uint64_t frame, uint32_t channel)
