@@ -131,7 +131,7 @@ struct takt_stream_cfg {
     uint32_t block_frames;   /* 1..16384, kept exactly; default: the host's block, which may vary */
     enum takt_layout layout; /* of the callback's buffers; default planar */
     enum takt_sample format; /* of the callback's buffers; default TAKT_F32 */
-    enum takt_clip clip;     /* default on: what leaves for the device is held within -1..+1 */
+    enum takt_clip clip;     /* of what leaves for the device; default: where it becomes integers */
     enum takt_dither dither; /* when samples lose bits; default off */
     takt_process_fn *process; /* default none: blocking read and write */
     void *arg;

@@ -4,10 +4,19 @@
 #ifndef TAKT_TAKT_H
 #define TAKT_TAKT_H
 
+#include "takt/contract.h"
 #include "takt/device.h"
 #include "takt/error.h"
 #include "takt/format.h"
+#include "takt/hist.h"
+#include "takt/kernel.h"
+#include "takt/level.h"
+#include "takt/ring.h"
+#include "takt/snapshot.h"
 #include "takt/stream.h"
+#include "takt/thread.h"
+#include "takt/time.h"
+#include "takt/window.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -57,10 +57,14 @@ static void account(struct takt_engine *g, const struct takt_cycle *c)
         g->thread = pthread_self();
         atomic_store_explicit(&g->thread_known, true, memory_order_release);
         takt_dll_start(&g->dll, c->now_ns);
+        if (g->contract)
+            takt_contract_enter(g->contract);
         takt_engine_move(g, TAKT_MOVE_STARTED);
         takt_engine_event(g, TAKT_EVENT_STARTED, TAKT_OK, 0, 0, "");
     } else {
         takt_dll_update(&g->dll, c->now_ns, c->frames, c->lost_frames);
+        if (g->contract)
+            takt_contract_rate(g->contract, takt_dll_rate_hz(&g->dll));
     }
     atomic_store_explicit(&g->now_shown, c->now_ns, memory_order_relaxed);
     uint64_t passed = g->last_cycle_frames + c->lost_frames;

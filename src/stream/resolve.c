@@ -152,7 +152,7 @@ static int check_ranges(const struct takt_stream_cfg *cfg, struct takt_error *e)
                          RATE_HZ_MIN, RATE_HZ_MAX);
     if ((unsigned)cfg->format > TAKT_U8 || (unsigned)cfg->layout > TAKT_INTERLEAVED ||
         (unsigned)cfg->clock > TAKT_CLOCK_VIRTUAL || (unsigned)cfg->dither > TAKT_DITHER_TPDF ||
-        (unsigned)cfg->clip > TAKT_CLIP_OFF)
+        (unsigned)cfg->clip > TAKT_CLIP_ALL)
         return takt_fail(e, TAKT_ERR_ARG, 0,
                          "format, layout, clock, dither or clip is none of its enum's values");
     if (cfg->priority > 98 || cfg->priority < TAKT_PRIORITY_OFF)

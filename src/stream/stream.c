@@ -134,8 +134,8 @@ static void init_side(struct takt_side *side, const struct takt_plan_side *plan,
         .layout = cfg->layout,
     };
     for (uint32_t c = 0; c < side->channels; c++)
-        takt_encode_init(&side->edge.coder[c], cfg->format,
-                         is_input ? cfg->dither : TAKT_DITHER_OFF, cfg->clip, cfg->seed + c);
+        takt_encode_init(&side->edge.coder[c], is_input ? cfg->dither : TAKT_DITHER_OFF, cfg->clip,
+                         cfg->seed + c);
 }
 
 static int open_driver(struct takt_stream *s, struct takt_error *e)
@@ -258,9 +258,7 @@ static int build(struct takt_stream *s, const struct takt_stream_cfg *cfg, struc
         return err;
     if (!c->contract_off &&
         (err = takt_contract_create(
-             &(struct takt_contract_cfg){.rate_hz = c->rate_hz,
-                                         .block_frames = s->actual.block_frames_max,
-                                         .virtual_clock = c->clock == TAKT_CLOCK_VIRTUAL},
+             &(struct takt_contract_cfg){.virtual_clock = c->clock == TAKT_CLOCK_VIRTUAL},
              &g->contract, e)) < 0)
         return err;
     return g->blocking ? takt_blocking_init(s, c->buffer_frames, e) : 0;

@@ -1,0 +1,92 @@
+/*
+ * takt/contract.h - was every block ready in time, by how much, and if not, why not.
+ *
+ *     struct takt_contract_snapshot now;
+ *     takt_contract_read(takt_stream_contract(s), &now);
+ *     printf("%llu blocks, %llu misses, worst slack %lld ns\n", now.blocks, now.misses_total,
+ *            now.slack_ns_min);
+ *
+ * docs/CONTRACT.md tells what each number means. The record is always on; its one writer is the
+ * device thread, and reading it takes no lock and disturbs nothing.
+ */
+#ifndef TAKT_CONTRACT_H
+#define TAKT_CONTRACT_H
+
+#include "takt/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct takt_contract;
+
+enum takt_miss_cause {
+    TAKT_MISS_OVERRAN = 0,   /* the callback was too slow by itself */
+    TAKT_MISS_LATE_WAKE,     /* woken more than half a period late */
+    TAKT_MISS_PREEMPTED,     /* taken off the CPU in the middle */
+    TAKT_MISS_PAGE_FAULT,    /* the kernel had to bring memory in */
+    TAKT_MISS_BLOCKING_CALL, /* not told apart yet: always 0 */
+    TAKT_MISS_HOST_XRUN,     /* the device lost frames although we were in time */
+    TAKT_MISS_STOLEN,        /* not told apart yet: always 0 */
+    TAKT_MISS_STARVED,       /* the source had nothing in time */
+    TAKT_MISS_WORKER_FULL,   /* a sink's queue had no room */
+    TAKT_MISS_CAUSES
+};
+
+/* "overran", "late_wake", …: the names in JSON. Never NULL. Thread: any. RT: yes. */
+TAKT_API const char *takt_miss_name(enum takt_miss_cause cause);
+
+struct takt_miss {
+    enum takt_miss_cause cause;
+    uint64_t position;   /* of the end of the block, in frames since start */
+    int64_t time_ns;     /* when the block ended, on the stream's clock */
+    int64_t lateness_ns; /* woken after due */
+    int64_t duration_ns;
+    int64_t slack_ns;     /* negative: so long after the deadline */
+    uint64_t lost_frames; /* lost before this block */
+};
+
+enum { TAKT_MISSES_KEPT = 64 };
+
+struct takt_contract_snapshot {
+    uint64_t blocks;
+    uint64_t misses_total;
+    uint64_t misses[TAKT_MISS_CAUSES];
+    uint64_t lost_frames;
+    uint64_t lateness_ns_p50, lateness_ns_p99, lateness_ns_p999, lateness_ns_max;
+    uint64_t duration_ns_p50, duration_ns_p99, duration_ns_p999, duration_ns_max;
+    int64_t slack_ns_min, slack_ns_p001, slack_ns_p01, slack_ns_p50;
+    double cpu_load;         /* smoothed duration over period */
+    double rate_measured_hz; /* of the device, by the delay-locked loop; 0 before it is known */
+    bool virtual_clock;      /* the times are the model's, not the machine's */
+};
+
+/* Quantiles are at most 1/32 off, to the unfavourable side; min and max are exact.
+ * Thread: any. RT: no (it walks the histograms, some microseconds). */
+TAKT_API void takt_contract_read(const struct takt_contract *c, struct takt_contract_snapshot *out);
+
+/* Copies up to max of the newest misses, oldest first. Returns how many.
+ * Thread: any. RT: yes, O(max). */
+TAKT_API int takt_contract_last_misses(const struct takt_contract *c, struct takt_miss *out,
+                                       int max);
+
+/* Smoothed duration over period, alone. Thread: any. RT: yes. */
+TAKT_API double takt_contract_cpu_load(const struct takt_contract *c);
+
+/* Write what snprintf would: NUL-ended, cut when size is too small, and return the length that it
+ * would have had. text: a few lines for people. json: one object with misses, lateness_us,
+ * duration_us, slack_us, lost_frames and cpu_load. Thread: any. RT: no. */
+TAKT_API int takt_contract_text(const struct takt_contract_snapshot *s, char *to, size_t size);
+TAKT_API int takt_contract_json(const struct takt_contract_snapshot *s, char *to, size_t size);
+
+/* One miss in a line: "overran at frame 4096: took 2.1 ms, 0.8 ms after the deadline". */
+TAKT_API int takt_miss_text(const struct takt_miss *m, char *to, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
