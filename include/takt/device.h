@@ -29,6 +29,7 @@ struct takt_device_info {
     char description[160];     /* one line for people */
     uint32_t in_channels_max;  /* 0: no input */
     uint32_t out_channels_max; /* 0: no output */
+    uint32_t in_channels_default, out_channels_default; /* when a stream does not say */
     uint32_t rate_hz_default, rate_hz_min, rate_hz_max;
     uint32_t block_frames_default, block_frames_min, block_frames_max;
     double latency_low_s, latency_high_s; /* one way, at the default rate; 0 where not paced */

@@ -1,4 +1,11 @@
-#include "stream/device.h"
+#include "device/backends.h"
 
-/* Best default first. */
-const struct takt_backend *const takt_backends[] = {NULL};
+/* The first with a clock gives the defaults. */
+const struct takt_backend *const takt_backends[] = {
+    &takt_backend_sim,
+#ifdef TAKT_HAVE_SNDFILE
+    &takt_backend_file,
+#endif
+    &takt_backend_null,
+    NULL,
+};

@@ -132,8 +132,10 @@ static int resolve_channels(struct takt_plan_side *side, const struct takt_side_
 
 static uint32_t natural_channels(const struct takt_plan_side *side, bool is_input)
 {
-    uint32_t max = is_input ? side->info.in_channels_max : side->info.out_channels_max;
-    return side->info.frames || max < LIVE_CHANNELS ? max : LIVE_CHANNELS;
+    const struct takt_device_info *i = &side->info;
+    uint32_t max = is_input ? i->in_channels_max : i->out_channels_max;
+    uint32_t own = is_input ? i->in_channels_default : i->out_channels_default;
+    return own ? own : max < LIVE_CHANNELS ? max : LIVE_CHANNELS;
 }
 
 /* ---- Settings ------------------------------------------------------------------------------- */

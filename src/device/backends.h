@@ -1,0 +1,11 @@
+/* device/backends.h - the backends, one file each. */
+#ifndef TAKT_DEVICE_BACKENDS_H
+#define TAKT_DEVICE_BACKENDS_H
+
+#include "stream/device.h"
+
+extern const struct takt_backend takt_backend_sim;
+extern const struct takt_backend takt_backend_file;
+extern const struct takt_backend takt_backend_null;
+
+#endif

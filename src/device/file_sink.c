@@ -1,0 +1,332 @@
+/*
+ * A recording being made. The device thread puts frames into a ring of at least four seconds; the
+ * worker takes them to disk every few milliseconds, and every quarter of a second lets the headers
+ * follow. A disk that stalls for seconds loses nothing; one that stalls longer loses whole blocks,
+ * in whose place silence is written, so that what comes after stays in time.
+ *
+ * Silence is never put into the ring: a mark says how much of it stands before which frame.
+ *
+ * Invariants: `written` counts frames put into the ring; marks come in the order of their frames,
+ * and a mark is visible before the frames behind it.
+ */
+#include "base/fail.h"
+#include "device/file_port.h"
+#include "device/file_writer.h"
+#include "sync/wake.h"
+#include "takt/ring.h"
+#include "takt/thread.h"
+#include "takt/time.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PIECE_FRAMES = 1024, RING_S = 4, MARKS = 1024, LOOK_MS = 10, SETTLE_MS = 250 };
+
+struct mark {
+    uint64_t frame, silence;
+};
+
+struct sink {
+    struct takt_port base;
+    struct takt_port_cfg cfg;
+    char *path;
+    struct takt_ring *ring, *marks;
+    float *silence; /* [PIECE_FRAMES] frames of it */
+    /* The device thread's. */
+    uint64_t written, pending; /* pending: silence not yet marked */
+    /* The worker's. */
+    struct takt_file_writer *writer;
+    uint64_t taken, recorded; /* frames out of the ring; frames on disk */
+    struct mark mark;
+    bool has_mark;
+    int64_t settled_ns;
+    struct takt_error failure;
+    /* Shared. */
+    struct takt_thread *worker;
+    struct takt_wake wake;
+    _Atomic bool quit, failed;
+};
+
+/* ---- Device thread --------------------------------------------------------------------------- */
+
+static void mark_silence(struct sink *s)
+{
+    struct mark m = {s->written, s->pending};
+    if (s->pending && takt_ring_write_avail(s->marks) && takt_ring_write(s->marks, &m, 1))
+        s->pending = 0;
+}
+
+static uint32_t sink_write(struct takt_port *base, const float *const *in, uint32_t frames,
+                           uint32_t *status)
+{
+    struct sink *s = (struct sink *)base;
+    if (atomic_load_explicit(&s->failed, memory_order_relaxed)) {
+        *status = TAKT_PORT_ENDED;
+        return 0;
+    }
+    mark_silence(s);
+    size_t room;
+    float *to = takt_ring_write_begin(s->ring, &room);
+    uint32_t count = room < frames ? (uint32_t)room : frames, channels = s->cfg.channels;
+    for (uint32_t c = 0; c < channels; c++)
+        for (uint32_t i = 0; i < count; i++)
+            to[(size_t)i * channels + c] = in[c][i];
+    takt_ring_write_end(s->ring, count);
+    s->written += count;
+    if (count < frames) {
+        *status = TAKT_PORT_FULL;
+        s->pending += frames - count;
+    }
+    return count;
+}
+
+static void sink_lost(struct takt_port *base, uint64_t frames)
+{
+    struct sink *s = (struct sink *)base;
+    s->pending += frames;
+    mark_silence(s);
+}
+
+/* ---- Worker ---------------------------------------------------------------------------------- */
+
+static void fail(struct sink *s, const struct takt_error *e)
+{
+    char text[200];
+    s->failure = *e;
+    atomic_store(&s->failed, true);
+    snprintf(text, sizeof text, "%.100s after %.1f s; the recording ends there and is whole",
+             e->text, (double)s->recorded / s->cfg.rate_hz);
+    takt_engine_event(s->cfg.engine, TAKT_EVENT_SINK_FAILED, e->code, e->os_errno, s->recorded,
+                      text);
+}
+
+static bool put(struct sink *s, const float *frames, uint64_t count)
+{
+    struct takt_error e;
+    if (atomic_load_explicit(&s->failed, memory_order_relaxed) || !s->writer)
+        return false;
+    if (s->writer->ops->write(s->writer, frames, (uint32_t)count, &e) < 0) {
+        fail(s, &e);
+        return false;
+    }
+    s->recorded += count;
+    return true;
+}
+
+static void put_silence(struct sink *s, uint64_t frames)
+{
+    while (frames) {
+        uint64_t n = frames < PIECE_FRAMES ? frames : PIECE_FRAMES;
+        if (!put(s, s->silence, n))
+            return;
+        frames -= n;
+    }
+}
+
+/* Takes everything that waits to disk. */
+static void drain(struct sink *s)
+{
+    for (;;) {
+        size_t ready;
+        const float *frames = takt_ring_read_begin(s->ring, &ready);
+        if (!s->has_mark)
+            s->has_mark = takt_ring_read_avail(s->marks) && takt_ring_read(s->marks, &s->mark, 1);
+        if (s->has_mark && s->mark.frame == s->taken) {
+            put_silence(s, s->mark.silence);
+            s->has_mark = false;
+            continue;
+        }
+        uint64_t before = s->has_mark ? s->mark.frame - s->taken : UINT64_MAX;
+        uint64_t count = ready < before ? ready : before;
+        count = count < PIECE_FRAMES ? count : PIECE_FRAMES;
+        if (!count)
+            return;
+        put(s, frames, count);
+        takt_ring_read_end(s->ring, (size_t)count);
+        s->taken += count;
+    }
+}
+
+static void settle(struct sink *s)
+{
+    struct takt_error e;
+    if (!atomic_load(&s->failed) && s->writer && s->writer->ops->settle(s->writer, &e) < 0)
+        fail(s, &e);
+}
+
+static void sink_service(struct takt_port *base)
+{
+    struct sink *s = (struct sink *)base;
+    if (takt_ring_write_avail(s->ring) <= s->cfg.block_frames_max ||
+        takt_ring_write_avail(s->marks) < 2)
+        drain(s);
+}
+
+static void work(void *arg)
+{
+    struct sink *s = arg;
+    while (!atomic_load(&s->quit)) {
+        drain(s);
+        int64_t now = takt_now_ns();
+        if (now - s->settled_ns >= SETTLE_MS * 1000000ll) {
+            settle(s);
+            s->settled_ns = now;
+        }
+        takt_wake_wait(&s->wake, now + LOOK_MS * 1000000ll);
+    }
+}
+
+/* ---- Control --------------------------------------------------------------------------------- */
+
+static struct takt_file_writer_cfg writer_cfg(const struct sink *s)
+{
+    return (struct takt_file_writer_cfg){.path = s->path,
+                                         .rate_hz = s->cfg.rate_hz,
+                                         .channels = s->cfg.channels,
+                                         .format = s->cfg.format,
+                                         .dither = s->cfg.dither,
+                                         .clip = s->cfg.clip,
+                                         .seed = s->cfg.seed};
+}
+
+static int close_writer(struct sink *s, struct takt_error *e)
+{
+    struct takt_file_writer *w = s->writer;
+    s->writer = NULL;
+    return w ? w->ops->close(w, e) : 0;
+}
+
+static int sink_start(struct takt_port *base, struct takt_error *e)
+{
+    struct sink *s = (struct sink *)base;
+    struct takt_file_writer_cfg cfg = writer_cfg(s);
+    takt_ring_reset(s->ring);
+    takt_ring_reset(s->marks);
+    s->written = s->pending = s->taken = s->recorded = 0;
+    s->has_mark = false;
+    s->settled_ns = takt_now_ns();
+    atomic_store(&s->failed, false);
+    atomic_store(&s->quit, false);
+    takt_wake_init(&s->wake);
+    int err = takt_file_writer_open(&cfg, &s->writer, e);
+    if (err < 0 || s->cfg.clock == TAKT_CLOCK_VIRTUAL)
+        return err;
+    err = takt_thread_start(
+        &(struct takt_thread_cfg){
+            .name = "takt-write", .entry = work, .arg = s, .priority = TAKT_PRIORITY_OFF},
+        &s->worker, e);
+    if (err < 0)
+        close_writer(s, NULL);
+    return err;
+}
+
+static int sink_stop(struct takt_port *base, struct takt_error *e)
+{
+    struct sink *s = (struct sink *)base;
+    atomic_store(&s->quit, true);
+    takt_wake_signal(&s->wake);
+    if (takt_thread_join(s->worker, s->cfg.timeout_ns / 1000000) == TAKT_ERR_TIMEOUT)
+        return takt_fail(e, TAKT_ERR_TIMEOUT, 0,
+                         "%.120s: the disk does not answer; the last seconds are not written",
+                         s->path);
+    s->worker = NULL;
+    mark_silence(s);
+    drain(s);
+    struct takt_error late;
+    if (close_writer(s, &late) < 0 && !atomic_load(&s->failed))
+        fail(s, &late);
+    if (!atomic_load(&s->failed))
+        return 0;
+    return takt_fail(e, s->failure.code, 0, "%s", s->failure.text);
+}
+
+static void sink_close(struct takt_port *base)
+{
+    struct sink *s = (struct sink *)base;
+    if (s->worker)
+        takt_thread_join(s->worker, -1);
+    close_writer(s, NULL);
+    takt_ring_destroy(s->ring);
+    takt_ring_destroy(s->marks);
+    free(s->silence);
+    free(s->path);
+    free(s);
+}
+
+static const struct takt_port_ops ops = {.write = sink_write,
+                                         .lost = sink_lost,
+                                         .start = sink_start,
+                                         .service = sink_service,
+                                         .stop = sink_stop,
+                                         .close = sink_close};
+
+/* Can a file be made there? Looks, and touches nothing. */
+static int check_place(const char *path, struct takt_error *e)
+{
+    struct stat st;
+    if (stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode))
+            return takt_fail(e, TAKT_ERR_IO, EISDIR, "%.120s: cannot record there", path);
+        if (access(path, W_OK) != 0)
+            return takt_fail(e, TAKT_ERR_IO, errno, "%.120s: cannot write to it", path);
+        return 0;
+    }
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (!slash)
+        strcpy(folder, ".");
+    else
+        slash[slash == folder] = '\0';
+    if (access(folder, W_OK | X_OK) != 0)
+        return takt_fail(e, TAKT_ERR_IO, errno, "%.120s: cannot create it", path);
+    return 0;
+}
+
+static int open_sink(struct sink *s, struct takt_error *e)
+{
+    s->path = strdup(s->cfg.rest);
+    if (!s->path)
+        return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
+    struct takt_file_writer_cfg cfg = writer_cfg(s);
+    int err = takt_file_writer_check(&cfg, e);
+    if (err >= 0)
+        err = check_place(s->path, e);
+    if (err < 0)
+        return err;
+    s->silence = calloc((size_t)PIECE_FRAMES * s->cfg.channels, sizeof *s->silence);
+    if (!s->silence)
+        return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
+    uint64_t held = (uint64_t)RING_S * s->cfg.rate_hz + 4ull * s->cfg.block_frames_max;
+    err = takt_ring_create(&(struct takt_ring_cfg){.elem_bytes = s->cfg.channels * sizeof(float),
+                                                   .capacity = (size_t)held},
+                           &s->ring, e);
+    if (err < 0)
+        return err;
+    return takt_ring_create(
+        &(struct takt_ring_cfg){.elem_bytes = sizeof(struct mark), .capacity = MARKS}, &s->marks,
+        e);
+}
+
+int takt_file_open_sink(const struct takt_port_cfg *cfg, struct takt_port **out,
+                        struct takt_error *e)
+{
+    *out = NULL;
+    struct sink *s = calloc(1, sizeof *s);
+    if (!s)
+        return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
+    s->base.ops = &ops;
+    s->cfg = *cfg;
+    int err = open_sink(s, e);
+    if (err < 0) {
+        sink_close(&s->base);
+        return err;
+    }
+    *out = &s->base;
+    return 0;
+}

@@ -1,1 +1,0 @@
-int takt_sim_placeholder;
