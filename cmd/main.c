@@ -1,8 +1,69 @@
-#include <stdio.h>
-#include <takt/takt.h>
+/*
+ * takt VERB …: finds the verb, reads the options that all verbs share, and lets the verb do the
+ * rest.
+ */
+#include "verbs.h"
 
-int main(void)
+#include <stdio.h>
+#include <string.h>
+
+#define STREAM_OPTIONS "-r -b -c -t --latency --fast --seed --priority --json --strict -q -v -h"
+
+const struct verb verbs[] = {
+    {"devices", "[DEVICE]", "what can be listened and played to",
+     "With a DEVICE or a recording, only that one.\n", "--json -h", verb_devices},
+    {"meter", "[SOURCE]", "level, peak and contract of a source, live",
+     "RMS is smoothed over 0.3 s, peaks are held for 1.5 s. In the JSON lines, one each 0.1 s,\n"
+     "block_rms_dbfs is that of the last block: 20*log10(max(rms, 1e-10)).\n",
+     "-i " STREAM_OPTIONS, verb_meter},
+    {"play", "FILE", "play a recording", "", "-o " STREAM_OPTIONS, verb_play},
+    {"record", "FILE", "record to .wav, .flac, .opus or .ogg",
+     "The file is whole at every instant: a crash or a full disk loses at most the last second.\n",
+     "-i -f --dither " STREAM_OPTIONS, verb_record},
+    {"run", "SOURCE [EFFECT...] SINK", "from a source through effects to a sink",
+     "Effects: gain=dB, as in gain=-6dB.\n"
+     "  takt run in.wav gain=-2dB out.wav --fast\n"
+     "  takt run sim:voice null: -t 5 -b 64 --json\n",
+     "-i -o -f --dither " STREAM_OPTIONS, verb_run},
+    {"demo", "", "fifteen seconds of everything, without a sound card",
+     "With -o FILE the sound of the first part is recorded there.\n", "-o -q -h", verb_demo},
+    {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
+    {NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
+static const struct verb *find(const char *name)
 {
-    printf("takt %s\n", takt_version());
-    return 0;
+    for (const struct verb *v = verbs; v->name; v++)
+        if (!strcmp(v->name, name))
+            return v;
+    return NULL;
+}
+
+int main(int count, char **arguments)
+{
+    struct options o = {.verb = NULL};
+    const char *name = count > 1 ? arguments[1] : "help";
+    if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+        printf("takt %s\n", takt_version());
+        return EXIT_OK;
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+        name = "help";
+    const struct verb *verb = find(name);
+    if (!verb) {
+        o.words[o.word_count++] = name;
+        return *name == '-'
+                   ? complain(&o, EXIT_USAGE, "%s: a verb comes first; see takt help", name)
+                   : verb_help(&o);
+    }
+    o.verb = verb->name;
+    int status = options_read(&o, count > 2 ? count - 2 : 0, arguments + 2);
+    if (status)
+        return status;
+    if (o.help && verb->run != verb_help) {
+        o.words[0] = verb->name;
+        o.word_count = 1;
+        return verb_help(&o);
+    }
+    return verb->run(&o);
 }

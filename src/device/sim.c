@@ -362,19 +362,26 @@ static int query(const char *rest, struct takt_device_info *out, struct takt_err
     return 0;
 }
 
+/* Scenes are for listening to, `sim:` alone is for playing to, and the loop is both. */
 static int list(struct takt_device_info *out, int max)
 {
     int n = 0;
     for (const struct takt_scene_kind *k = takt_scene_kinds; k->name; k++) {
         if (!strcmp(k->name, "rec"))
             continue;
-        if (n < max)
+        if (n < max) {
             describe(&out[n], k->name, k->description);
+            out[n].out_channels_max = out[n].out_channels_default = 0;
+        }
         n++;
     }
-    if (n < max)
-        describe(&out[n], "loop", "what is played comes back as input");
-    return n + 1;
+    if (n < max) {
+        describe(&out[n], "", "an output that swallows, at a live device's pace");
+        out[n].in_channels_max = out[n].in_channels_default = 0;
+    }
+    if (n + 1 < max)
+        describe(&out[n + 1], "loop", "what is played comes back as input");
+    return n + 2;
 }
 
 const struct takt_backend takt_backend_sim = {.scheme = "sim",

@@ -132,7 +132,7 @@ static void render(struct takt_scene *scene, float *out, uint32_t frames)
         g->low_y = x - g->low_x + high_pass * g->low_y;
         g->low_x = x;
         g->body1 += (g->low_y - g->body1) * air; /* the box gives the low end some weight */
-        double y = 0.32 * g->gain * (g->low_y + 0.7 * g->body1);
+        double y = 0.6 * g->gain * (g->low_y + 0.7 * g->body1);
         out[i] = (float)(y / sqrt(1 + y * y));
     }
 }

@@ -154,7 +154,7 @@ static double next_sample(struct voice *v)
     /* The lips radiate the change of the flow: a difference, over the time of one frame at 48 k. */
     double lips = (sound - v->tilt) * v->rate_hz / 48000;
     v->tilt = sound;
-    double y = 2.6 * lips + 0.06 * v->noise_loud * resonate(&v->hiss, white);
+    double y = 5.6 * lips + 0.12 * v->noise_loud * resonate(&v->hiss, white);
     double pole = 1 - 2 * pi * 30 / v->rate_hz;
     v->dc_y = y - v->dc_x + pole * v->dc_y;
     v->dc_x = y;

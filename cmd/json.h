@@ -1,0 +1,26 @@
+/*
+ * json.h - writes JSON lines. Commas, escapes and numbers that JSON does not know are its care.
+ */
+#ifndef CMD_JSON_H
+#define CMD_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct json {
+    FILE *to;
+    bool wants_comma;
+};
+
+/* key NULL: an element of an array, or the whole value. */
+void json_open(struct json *j, const char *key, char bracket); /* '{' or '[' */
+void json_close(struct json *j, char bracket);                 /* '}' or ']' */
+void json_string(struct json *j, const char *key, const char *value);
+void json_int(struct json *j, const char *key, int64_t value);
+void json_number(struct json *j, const char *key, double value, int decimals);
+void json_bool(struct json *j, const char *key, bool value);
+void json_raw(struct json *j, const char *key, const char *value); /* is JSON already */
+void json_end_line(struct json *j);
+
+#endif

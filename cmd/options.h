@@ -1,0 +1,54 @@
+/*
+ * options.h - the options that all verbs share, read strictly: a number is all of its text and
+ * within its range, or one clear line says what was wrong.
+ */
+#ifndef CMD_OPTIONS_H
+#define CMD_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <takt/takt.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_BROKEN = 3, WORDS_MAX = 64 };
+
+struct options {
+    const char *verb;
+    const char *in, *out;
+    uint32_t rate_hz, block_frames, channels;
+    double seconds; /* 0: without end */
+    enum takt_latency latency;
+    double latency_s;
+    enum takt_sample format;
+    enum takt_dither dither;
+    uint64_t seed;
+    int priority;
+    bool json, strict, quiet, verbose, help, fast;
+    const char *words[WORDS_MAX]; /* what is no option, in order */
+    int word_count;
+};
+
+/* One option, for the help, the man page's test and the completions. */
+struct option_info {
+    const char *names;   /* "-r, --rate" */
+    const char *value;   /* "HZ", or NULL when it takes none */
+    const char *meaning; /* one line */
+};
+extern const struct option_info option_infos[]; /* ends with NULL names */
+
+/* Reads the arguments behind the verb. 0, or EXIT_USAGE after saying why. */
+int options_read(struct options *o, int count, char **arguments);
+
+/* "takt: run: …" on stderr; returns status. */
+int complain(const struct options *o, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A number of dB such as -2dB or -2, from -200 to 100. */
+bool read_db(const char *text, double *db);
+
+/* The word among `words` (ended by NULL) that is nearest to text, or NULL when none is near. */
+const char *nearest(const char *text, const char *const *words);
+
+/* The stream that the options describe, but for its devices and callback. */
+struct takt_stream_cfg options_stream(const struct options *o);
+
+#endif

@@ -1,0 +1,72 @@
+#include "verbs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Is this option among those that the verb takes? */
+static bool takes(const struct verb *v, const struct option_info *option)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(option->names, ","), option->names);
+    size_t length = strlen(name);
+    for (const char *at = v->options; (at = strstr(at, name)); at += length)
+        if ((at == v->options || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+            return true;
+    return false;
+}
+
+static void print_option(const struct option_info *i)
+{
+    char head[64];
+    snprintf(head, sizeof head, "%s%s%s", i->names, i->value ? " " : "", i->value ? i->value : "");
+    printf("  %-24s %s\n", head, i->meaning);
+}
+
+static int help_on_verb(const struct verb *v)
+{
+    printf("takt %s%s%s - %s\n", v->name, *v->usage ? " " : "", v->usage, v->meaning);
+    if (*v->more)
+        printf("\n%s", v->more);
+    printf("\n");
+    for (const struct option_info *i = option_infos; i->names; i++)
+        if (takes(v, i))
+            print_option(i);
+    return EXIT_OK;
+}
+
+static void help_on_all(void)
+{
+    printf("takt - real-time audio that keeps its deadline, and shows that it did\n\n");
+    for (const struct verb *v = verbs; v->name; v++) {
+        char head[64];
+        snprintf(head, sizeof head, "%s %s", v->name, v->usage);
+        printf("  takt %-28s %s\n", head, v->meaning);
+    }
+    printf("\nA SOURCE or SINK is a device (see takt devices) or the path of a recording.\n"
+           "Everywhere: -i SOURCE -o SINK -r RATE -b BLOCK -c CHANNELS -t SECONDS --json --fast\n"
+           "--strict -q -v --help. takt VERB --help tells more; so does man takt.\n"
+           "Exit status: 0 well, 1 failed, 2 wrong usage, 3 contract broken (with --strict).\n");
+}
+
+int verb_help(struct options *o)
+{
+    int status = verb_words(o, 0, 1, "[VERB]");
+    if (status)
+        return status;
+    if (o->word_count == 0) {
+        help_on_all();
+        return EXIT_OK;
+    }
+    const char *names[32];
+    int n = 0;
+    for (const struct verb *v = verbs; v->name; v++) {
+        if (!strcmp(v->name, o->words[0]))
+            return help_on_verb(v);
+        names[n++] = v->name;
+    }
+    names[n] = NULL;
+    const char *near = nearest(o->words[0], names);
+    return near ? complain(o, EXIT_USAGE, "%s: no such verb; did you mean %s?", o->words[0], near)
+                : complain(o, EXIT_USAGE, "%s: no such verb; see takt help", o->words[0]);
+}

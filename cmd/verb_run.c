@@ -1,0 +1,42 @@
+#include "session.h"
+#include "verbs.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* A recording made from a recording keeps its sample format, where the new file can hold it. */
+static enum takt_sample inherited_format(const char *source, const char *sink)
+{
+    struct takt_device_info info;
+    if (takt_device_query(source, &info, NULL) < 0 || strcmp(info.backend, "file") != 0)
+        return TAKT_SAMPLE_DEFAULT;
+    const char *ending = strrchr(sink, '.');
+    if (ending && !strcasecmp(ending, ".wav"))
+        return info.format;
+    if (ending && !strcasecmp(ending, ".flac") &&
+        (info.format == TAKT_S16 || info.format == TAKT_S24))
+        return info.format;
+    return TAKT_SAMPLE_DEFAULT;
+}
+
+int verb_run(struct options *o)
+{
+    static const char *const usage = "SOURCE [EFFECT...] SINK";
+    int first = o->in ? 0 : 1, last = o->out ? 0 : 1;
+    int status = verb_words(o, first + last, WORDS_MAX, usage);
+    if (status)
+        return status;
+    struct chain chain = {.count = 0};
+    for (int i = first; i < o->word_count - last; i++)
+        if ((status = chain_add_word(&chain, o, o->words[i])))
+            return status;
+    const char *source = o->in ? o->in : o->words[0];
+    const char *sink = o->out ? o->out : o->words[o->word_count - 1];
+    struct session s = {.options = o, .stream = options_stream(o), .chain = &chain};
+    s.stream.in.device = source;
+    s.stream.out.device = sink;
+    s.stream.in.channels = o->channels;
+    s.stream.out.device_format = o->format ? o->format : inherited_format(source, sink);
+    status = verb_length(o, &s.stream, source, sink);
+    return status ? status : session_run(&s);
+}
