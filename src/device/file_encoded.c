@@ -4,8 +4,9 @@
  *
  * A FLAC file that was never closed has no length in its STREAMINFO, and players then refuse it or
  * show none. Each of libFLAC's frames reaches us in one piece; we count them, and write the count,
- * which is five bytes long, into STREAMINFO at every settle. An Ogg file's length is on its last
- * page; pages are made to be flushed every quarter of a second.
+ * which is five bytes long, into STREAMINFO after the first and at every settle. An Ogg file's
+ * length is on its last page; the first page of sound is flushed at once, for without one the file
+ * is none, and the others every quarter of a second.
  *
  * Invariants: good_bytes is where the last whole piece ends (a FLAC frame, an Ogg page).
  */
@@ -23,7 +24,8 @@ enum {
     STREAMINFO_AT = 8, /* behind "fLaC" and the block's header */
     BLOCK_SIZE_AT = 2, /* in STREAMINFO: the largest block, 2 bytes, high byte first */
     TOTAL_AT = 13,     /* in STREAMINFO: 36 bits, beginning with the lower half of this byte */
-    PAGE_LATENCY_MS = 250
+    PAGE_LATENCY_MS = 250,
+    FIRST_PAGE_LATENCY_MS = 20
 };
 
 struct encoded {
@@ -37,7 +39,7 @@ struct encoded {
     uint64_t at, end_bytes; /* the encoder's place in the file, and the file's length */
     uint64_t good_bytes;
     uint64_t flac_frames; /* whole ones in the file */
-    uint64_t given_frames;
+    uint64_t given_frames, claimed_frames; /* to the encoder; in STREAMINFO */
     struct takt_encode_state *coder; /* FLAC: dither before the encoder rounds */
     enum takt_sample format;
     int32_t *piece;
@@ -117,6 +119,7 @@ static int write_total(struct encoded *w)
     t[0] = (unsigned char)((t[0] & 0xf0) | (total >> 32 & 0x0f));
     for (int i = 0; i < 4; i++)
         t[1 + i] = (unsigned char)(total >> (24 - 8 * i));
+    w->claimed_frames = total;
     return takt_file_write_at(w->fd, t, 5, STREAMINFO_AT + TOTAL_AT);
 }
 
@@ -130,11 +133,20 @@ static int give_up(struct encoded *w, struct takt_error *e)
     return takt_file_write_error(e, w->path, w->failure ? w->failure : EIO);
 }
 
+static void set_page_latency(struct encoded *w, double latency_ms)
+{
+    sf_command(w->file, SFC_SET_OGG_PAGE_LATENCY_MS, &latency_ms, sizeof latency_ms);
+}
+
 static int encoded_settle(struct takt_file_writer *base, struct takt_error *e)
 {
     struct encoded *w = (struct encoded *)base;
-    if (w->failed || !w->flac)
+    if (w->failed)
         return 0;
+    if (!w->flac) {
+        set_page_latency(w, PAGE_LATENCY_MS);
+        return 0;
+    }
     int err = write_total(w);
     if (!err)
         return 0;
@@ -179,7 +191,7 @@ static int encoded_write(struct takt_file_writer *base, const float *frames, uin
     bool whole =
         w->flac ? write_flac(w, frames, count) : sf_writef_float(w->file, frames, count) == count;
     if (whole && !w->failed)
-        return 0;
+        return w->flac && w->flac_frames && !w->claimed_frames ? encoded_settle(base, e) : 0;
     w->failed = true;
     return give_up(w, e);
 }
@@ -248,9 +260,8 @@ int takt_encoded_open(const struct takt_file_writer_cfg *cfg, bool flac,
         free_encoded(w);
         return err;
     }
-    double latency_ms = PAGE_LATENCY_MS;
     if (!flac)
-        sf_command(w->file, SFC_SET_OGG_PAGE_LATENCY_MS, &latency_ms, sizeof latency_ms);
+        set_page_latency(w, FIRST_PAGE_LATENCY_MS);
     *out = &w->base;
     return 0;
 }

@@ -152,9 +152,13 @@ static void drain(struct sink *s)
     }
 }
 
-static void settle(struct sink *s)
+/* Lets the headers follow, when it is time. */
+static void settle(struct sink *s, int64_t now_ns)
 {
     struct takt_error e;
+    if (now_ns - s->settled_ns < SETTLE_MS * 1000000ll)
+        return;
+    s->settled_ns = now_ns;
     if (!atomic_load(&s->failed) && s->writer && s->writer->ops->settle(s->writer, &e) < 0)
         fail(s, &e);
 }
@@ -163,8 +167,10 @@ static void sink_service(struct takt_port *base)
 {
     struct sink *s = (struct sink *)base;
     if (takt_ring_write_avail(s->ring) <= s->cfg.block_frames_max ||
-        takt_ring_write_avail(s->marks) < 2)
+        takt_ring_write_avail(s->marks) < 2) {
         drain(s);
+        settle(s, takt_now_ns()); /* the file is on disk in real time on any clock */
+    }
 }
 
 static void work(void *arg)
@@ -173,10 +179,7 @@ static void work(void *arg)
     while (!atomic_load(&s->quit)) {
         drain(s);
         int64_t now = takt_now_ns();
-        if (now - s->settled_ns >= SETTLE_MS * 1000000ll) {
-            settle(s);
-            s->settled_ns = now;
-        }
+        settle(s, now);
         takt_wake_wait(&s->wake, now + LOOK_MS * 1000000ll);
     }
 }
