@@ -173,6 +173,24 @@ static void sink_service(struct takt_port *base)
     }
 }
 
+static int close_writer(struct sink *s, struct takt_error *e)
+{
+    struct takt_file_writer *w = s->writer;
+    s->writer = NULL;
+    return w ? w->ops->close(w, e) : 0;
+}
+
+/* The device thread is done: writes what is left, and completes the file. */
+static void finish(struct sink *s)
+{
+    struct takt_error e;
+    drain(s);
+    mark_silence(s); /* there is room for its mark now */
+    drain(s);
+    if (close_writer(s, &e) < 0 && !atomic_load(&s->failed))
+        fail(s, &e);
+}
+
 static void work(void *arg)
 {
     struct sink *s = arg;
@@ -182,6 +200,7 @@ static void work(void *arg)
         settle(s, now);
         takt_wake_wait(&s->wake, now + LOOK_MS * 1000000ll);
     }
+    finish(s); /* here, so that a disk that hangs does not take the control thread with it */
 }
 
 /* ---- Control --------------------------------------------------------------------------------- */
@@ -195,13 +214,6 @@ static struct takt_file_writer_cfg writer_cfg(const struct sink *s)
                                          .dither = s->cfg.dither,
                                          .clip = s->cfg.clip,
                                          .seed = s->cfg.seed};
-}
-
-static int close_writer(struct sink *s, struct takt_error *e)
-{
-    struct takt_file_writer *w = s->writer;
-    s->writer = NULL;
-    return w ? w->ops->close(w, e) : 0;
 }
 
 static int sink_start(struct takt_port *base, struct takt_error *e)
@@ -238,11 +250,7 @@ static int sink_stop(struct takt_port *base, struct takt_error *e)
                          "%.120s: the disk does not answer; the last seconds are not written",
                          s->path);
     s->worker = NULL;
-    mark_silence(s);
-    drain(s);
-    struct takt_error late;
-    if (close_writer(s, &late) < 0 && !atomic_load(&s->failed))
-        fail(s, &late);
+    finish(s); /* nothing is left to do where a worker did it */
     if (!atomic_load(&s->failed))
         return 0;
     return takt_fail(e, s->failure.code, 0, "%s", s->failure.text);
