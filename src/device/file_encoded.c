@@ -38,9 +38,9 @@ struct encoded {
     uint32_t channels;
     uint64_t at, end_bytes; /* the encoder's place in the file, and the file's length */
     uint64_t good_bytes;
-    uint64_t flac_frames; /* whole ones in the file */
+    uint64_t flac_frames;                  /* whole ones in the file */
     uint64_t given_frames, claimed_frames; /* to the encoder; in STREAMINFO */
-    struct takt_encode_state *coder; /* FLAC: dither before the encoder rounds */
+    struct takt_encode_state *coder;       /* FLAC: dither before the encoder rounds */
     enum takt_sample format;
     int32_t *piece;
 };
