@@ -4,6 +4,7 @@
  */
 #include "verbs.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,7 @@ static const struct verb *find(const char *name)
 int main(int count, char **arguments)
 {
     struct options o = {.verb = NULL};
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to tell, not an end */
     const char *name = count > 1 ? arguments[1] : "help";
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         printf("takt %s\n", takt_version());
