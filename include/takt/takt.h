@@ -5,6 +5,10 @@
 #define TAKT_TAKT_H
 
 #include "takt/error.h"
+#include "takt/message_ring.h"
+#include "takt/ring.h"
+#include "takt/snapshot.h"
+#include "takt/window.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,1 +1,0 @@
-int takt_sync_placeholder; 
