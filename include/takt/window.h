@@ -63,8 +63,8 @@ TAKT_API void takt_window_write_planar(struct takt_window *w, const float *const
  * Thread: the reader. RT: yes (wait-free), O(1 + gaps passed). */
 TAKT_API bool takt_window_next(struct takt_window *w, const float **x, uint64_t *position);
 
-/* Windows left out up to the last one handed out, because a frame of them never came or found no
- * room. Thread: any. RT: yes (wait-free). */
+/* Windows left out, because a frame of them never came or found no room, among those before the
+ * one to be handed out next. Thread: any. RT: yes (wait-free). */
 TAKT_API uint64_t takt_window_lost(const struct takt_window *w);
 
 /* Frames left out because the reader was behind and there was no room.

@@ -20,7 +20,6 @@
  */
 #include "takt/ring.h"
 
-#include "base/assert.h"
 #include "base/fail.h"
 #include "sync/line.h"
 #include "sync/mirror.h"
