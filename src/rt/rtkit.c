@@ -48,10 +48,10 @@ static DBusMessage *call(DBusConnection *bus, DBusMessage *message, char *why, s
 /* A bus knows a connection only after its Hello. */
 static bool say_hello(DBusConnection *bus, char *why, size_t why_bytes)
 {
-    DBusMessage *reply = call(
-        bus, dbus_message_new_method_call(DBUS_SERVICE_DBUS, DBUS_PATH_DBUS, DBUS_INTERFACE_DBUS,
-                                          "Hello"),
-        why, why_bytes);
+    DBusMessage *reply = call(bus,
+                              dbus_message_new_method_call(DBUS_SERVICE_DBUS, DBUS_PATH_DBUS,
+                                                           DBUS_INTERFACE_DBUS, "Hello"),
+                              why, why_bytes);
     if (!reply)
         return false;
     dbus_message_unref(reply);

@@ -11,19 +11,20 @@
 
 #include "base/fail.h"
 #include "rt/denormal.h"
+#include "rt/ladder.h"
 #include "rt/memory.h"
 #include "rt/runaway.h"
-#include "rt/ladder.h"
 #include "sync/futex.h"
+#include "takt/time.h"
 
 #include <errno.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { STACK_BYTES = 256 << 10, PRIORITY_MAX = 98 /* 99 is for the kernel's own watchdogs */ };
@@ -52,10 +53,18 @@ static uint32_t stage_of(const struct takt_thread *t)
     return atomic_load_explicit(&t->stage, memory_order_acquire);
 }
 
-static void await(struct takt_thread *t, enum stage stage)
+/* False when the time (below 0: without end) ran out before. */
+static bool await(struct takt_thread *t, enum stage stage, int64_t timeout_ms)
 {
-    for (uint32_t seen; (seen = stage_of(t)) < stage;)
-        takt_futex_wait(&t->stage, seen, -1);
+    int64_t longest_ms = INT64_MAX / 2000000, now_ns = takt_now_ns();
+    timeout_ms = timeout_ms > longest_ms ? -1 : timeout_ms;
+    int64_t until_ns = timeout_ms < 0 ? -1 : now_ns + timeout_ms * 1000000;
+    for (uint32_t seen; (seen = stage_of(t)) < stage;) {
+        if (timeout_ms >= 0 && takt_now_ns() >= until_ns)
+            return false;
+        takt_futex_wait(&t->stage, seen, until_ns);
+    }
+    return true;
 }
 
 static pid_t own_tid(void)
@@ -77,7 +86,7 @@ static void *run(void *arg)
     t->tid = own_tid();
     t->sched.denormals_off = takt_denormals_off();
     move(t, STAGE_READY);
-    await(t, STAGE_GO);
+    await(t, STAGE_GO, -1);
     sharpen_timers(t->sched.policy);
     if (t->sched.policy == TAKT_SCHED_RTKIT) {
         sigset_t warning;
@@ -119,11 +128,22 @@ static int launch(struct takt_thread *t)
     return err;
 }
 
-/* What is asked for, and what the C library keeps of it for itself. */
+static int add_thread_locals(struct dl_phdr_info *object, size_t bytes, void *sum)
+{
+    for (int i = 0; i < object->dlpi_phnum; i++)
+        if (object->dlpi_phdr[i].p_type == PT_TLS)
+            *(size_t *)sum += object->dlpi_phdr[i].p_memsz + object->dlpi_phdr[i].p_align;
+    return 0;
+}
+
+/* What is asked for, and what the C library takes of a stack for itself: room for its own affairs
+ * and for every thread-local variable of the program. */
 static size_t stack_bytes(size_t wished)
 {
     long least = sysconf(_SC_THREAD_STACK_MIN);
-    return (wished ? wished : STACK_BYTES) + (least > 0 ? (size_t)least : 0);
+    size_t bytes = (wished ? wished : STACK_BYTES) + (least > 0 ? (size_t)least : 0);
+    dl_iterate_phdr(add_thread_locals, &bytes);
+    return bytes;
 }
 
 int takt_thread_start(const struct takt_thread_cfg *cfg, struct takt_thread **out,
@@ -150,40 +170,23 @@ int takt_thread_start(const struct takt_thread_cfg *cfg, struct takt_thread **ou
         free(t);
         return takt_fail(e, TAKT_ERR_SYSTEM, err, "cannot start a thread");
     }
-    await(t, STAGE_READY);
+    await(t, STAGE_READY, -1);
     takt_ladder_climb(t->tid, cfg->priority ? cfg->priority : TAKT_THREAD_PRIORITY_DEFAULT,
-                     &t->sched);
+                      &t->sched);
     move(t, STAGE_GO);
     *out = t;
     return TAKT_OK;
-}
-
-static struct timespec after_ms(int64_t ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += ms % 1000 * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_nsec -= 1000000000;
-        t.tv_sec++;
-    }
-    return t;
 }
 
 int takt_thread_join(struct takt_thread *t, int64_t timeout_ms)
 {
     if (!t)
         return TAKT_OK;
-    int err;
-    if (timeout_ms < 0) {
-        err = pthread_join(t->thread, NULL);
-    } else {
-        struct timespec until = after_ms(timeout_ms);
-        err = pthread_clockjoin_np(t->thread, NULL, CLOCK_MONOTONIC, &until);
-    }
-    if (err)
-        return err == ETIMEDOUT ? TAKT_ERR_TIMEOUT : TAKT_ERR_STATE;
+    if (pthread_equal(t->thread, pthread_self()))
+        return TAKT_ERR_STATE;
+    if (!await(t, STAGE_ENDED, timeout_ms))
+        return TAKT_ERR_TIMEOUT;
+    pthread_join(t->thread, NULL); /* it has nothing left to do but to go */
     takt_rt_stack_free(&t->stack);
     free(t);
     return TAKT_OK;
