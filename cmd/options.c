@@ -263,7 +263,7 @@ int options_read(struct options *o, int count, char **arguments)
                 return complain(o, EXIT_USAGE, "%s: needs a value (%s)", name, info->value);
             value = arguments[++i];
         }
-        int status = take(o, info, name, value);
+        int status = take(o, info, name, value ? value : "");
         if (status)
             return status;
     }

@@ -99,9 +99,10 @@ void terminal_begin(struct terminal *t)
     if (t->live)
         append(t, "\033[?25l", 6);
     if (t->drawn > 1) {
-        char up[32];
+        char up[32] = "";
         int lines = t->drawn < t->rows ? t->drawn : t->rows;
-        append(t, up, (size_t)snprintf(up, sizeof up, "\033[%dA", lines - 1));
+        snprintf(up, sizeof up, "\033[%dA", lines - 1);
+        append(t, up, strlen(up));
     }
     if (t->drawn)
         append(t, "\r", 1);
