@@ -4,7 +4,7 @@
  *
  * A FLAC file that was never closed has no length in its STREAMINFO, and players then refuse it or
  * show none. Each of libFLAC's frames reaches us in one piece; we count them, and write the count,
- * which is five bytes long, into STREAMINFO at every settle. An Ogg file's length is on its last
+ * which is five bytes long, into STREAMINFO behind each. An Ogg file's length is on its last
  * page; pages are made to be flushed every quarter of a second.
  *
  * Invariants: good_bytes is where the last whole piece ends (a FLAC frame, an Ogg page).
@@ -176,10 +176,11 @@ static int encoded_write(struct takt_file_writer *base, const float *frames, uin
     if (w->failed)
         return 0;
     w->given_frames += count;
+    uint64_t frames_before = w->flac_frames;
     bool whole =
         w->flac ? write_flac(w, frames, count) : sf_writef_float(w->file, frames, count) == count;
-    if (whole && !w->failed)
-        return 0;
+    if (whole && !w->failed) /* the length goes along with each of FLAC's frames */
+        return w->flac_frames != frames_before ? encoded_settle(base, e) : 0;
     w->failed = true;
     return give_up(w, e);
 }
