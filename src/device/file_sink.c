@@ -163,8 +163,10 @@ static void sink_service(struct takt_port *base)
 {
     struct sink *s = (struct sink *)base;
     if (takt_ring_write_avail(s->ring) <= s->cfg.block_frames_max ||
-        takt_ring_write_avail(s->marks) < 2)
+        takt_ring_write_avail(s->marks) < 2) {
         drain(s);
+        settle(s); /* a program on a virtual clock can be killed as well */
+    }
 }
 
 static void work(void *arg)
