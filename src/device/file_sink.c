@@ -57,7 +57,7 @@ struct sink {
 static void mark_silence(struct sink *s)
 {
     struct mark m = {s->written, s->pending};
-    if (s->pending && takt_ring_write_all(s->marks, &m, 1))
+    if (s->pending && takt_ring_write_avail(s->marks) && takt_ring_write(s->marks, &m, 1))
         s->pending = 0;
 }
 
@@ -70,14 +70,13 @@ static uint32_t sink_write(struct takt_port *base, const float *const *in, uint3
         return 0;
     }
     mark_silence(s);
-    void *room;
-    uint32_t count = (uint32_t)takt_ring_reserve(s->ring, frames, &room);
-    uint32_t channels = s->cfg.channels;
-    float *to = room;
+    size_t room;
+    float *to = takt_ring_write_begin(s->ring, &room);
+    uint32_t count = room < frames ? (uint32_t)room : frames, channels = s->cfg.channels;
     for (uint32_t c = 0; c < channels; c++)
         for (uint32_t i = 0; i < count; i++)
             to[(size_t)i * channels + c] = in[c][i];
-    takt_ring_commit(s->ring, count);
+    takt_ring_write_end(s->ring, count);
     s->written += count;
     if (count < frames) {
         *status = TAKT_PORT_FULL;
@@ -133,10 +132,10 @@ static void put_silence(struct sink *s, uint64_t frames)
 static void drain(struct sink *s)
 {
     for (;;) {
-        const void *frames;
-        uint64_t ready = takt_ring_peek(s->ring, PIECE_FRAMES, &frames);
+        size_t ready;
+        const float *frames = takt_ring_read_begin(s->ring, &ready);
         if (!s->has_mark)
-            s->has_mark = takt_ring_read_all(s->marks, &s->mark, 1);
+            s->has_mark = takt_ring_read_avail(s->marks) && takt_ring_read(s->marks, &s->mark, 1);
         if (s->has_mark && s->mark.frame == s->taken) {
             put_silence(s, s->mark.silence);
             s->has_mark = false;
@@ -144,17 +143,22 @@ static void drain(struct sink *s)
         }
         uint64_t before = s->has_mark ? s->mark.frame - s->taken : UINT64_MAX;
         uint64_t count = ready < before ? ready : before;
+        count = count < PIECE_FRAMES ? count : PIECE_FRAMES;
         if (!count)
             return;
         put(s, frames, count);
-        takt_ring_advance(s->ring, (size_t)count);
+        takt_ring_read_end(s->ring, (size_t)count);
         s->taken += count;
     }
 }
 
-static void settle(struct sink *s)
+/* Lets the headers follow, when it is time. */
+static void settle(struct sink *s, int64_t now_ns)
 {
     struct takt_error e;
+    if (now_ns - s->settled_ns < SETTLE_MS * 1000000ll)
+        return;
+    s->settled_ns = now_ns;
     if (!atomic_load(&s->failed) && s->writer && s->writer->ops->settle(s->writer, &e) < 0)
         fail(s, &e);
 }
@@ -165,8 +169,26 @@ static void sink_service(struct takt_port *base)
     if (takt_ring_write_avail(s->ring) <= s->cfg.block_frames_max ||
         takt_ring_write_avail(s->marks) < 2) {
         drain(s);
-        settle(s); /* a program on a virtual clock can be killed as well */
+        settle(s, takt_now_ns()); /* the file is on disk in real time on any clock */
     }
+}
+
+static int close_writer(struct sink *s, struct takt_error *e)
+{
+    struct takt_file_writer *w = s->writer;
+    s->writer = NULL;
+    return w ? w->ops->close(w, e) : 0;
+}
+
+/* The device thread is done: writes what is left, and completes the file. */
+static void finish(struct sink *s)
+{
+    struct takt_error e;
+    drain(s);
+    mark_silence(s); /* there is room for its mark now */
+    drain(s);
+    if (close_writer(s, &e) < 0 && !atomic_load(&s->failed))
+        fail(s, &e);
 }
 
 static void work(void *arg)
@@ -175,12 +197,10 @@ static void work(void *arg)
     while (!atomic_load(&s->quit)) {
         drain(s);
         int64_t now = takt_now_ns();
-        if (now - s->settled_ns >= SETTLE_MS * 1000000ll) {
-            settle(s);
-            s->settled_ns = now;
-        }
+        settle(s, now);
         takt_wake_wait(&s->wake, now + LOOK_MS * 1000000ll);
     }
+    finish(s); /* here, so that a disk that hangs does not take the control thread with it */
 }
 
 /* ---- Control --------------------------------------------------------------------------------- */
@@ -196,13 +216,6 @@ static struct takt_file_writer_cfg writer_cfg(const struct sink *s)
                                          .seed = s->cfg.seed};
 }
 
-static int close_writer(struct sink *s, struct takt_error *e)
-{
-    struct takt_file_writer *w = s->writer;
-    s->writer = NULL;
-    return w ? w->ops->close(w, e) : 0;
-}
-
 static int sink_start(struct takt_port *base, struct takt_error *e)
 {
     struct sink *s = (struct sink *)base;
@@ -214,6 +227,7 @@ static int sink_start(struct takt_port *base, struct takt_error *e)
     s->settled_ns = takt_now_ns();
     atomic_store(&s->failed, false);
     atomic_store(&s->quit, false);
+    takt_wake_init(&s->wake);
     int err = takt_file_writer_open(&cfg, &s->writer, e);
     if (err < 0 || s->cfg.clock == TAKT_CLOCK_VIRTUAL)
         return err;
@@ -236,11 +250,7 @@ static int sink_stop(struct takt_port *base, struct takt_error *e)
                          "%.120s: the disk does not answer; the last seconds are not written",
                          s->path);
     s->worker = NULL;
-    mark_silence(s);
-    drain(s);
-    struct takt_error late;
-    if (close_writer(s, &late) < 0 && !atomic_load(&s->failed))
-        fail(s, &late);
+    finish(s); /* nothing is left to do where a worker did it */
     if (!atomic_load(&s->failed))
         return 0;
     return takt_fail(e, s->failure.code, 0, "%s", s->failure.text);

@@ -12,12 +12,14 @@ import sys
 import tempfile
 import time
 import wave
+from concurrent.futures import ThreadPoolExecutor
 
 TAKT, PROBE = sys.argv[1:3]
 RATE_HZ = 48000
 BLOCK_FRAMES = 256
+UNKNOWN = 2**63 - 1  # what libsndfile says of a FLAC file before its first frame
 RUNS = 100
-AT_ONCE = 10
+AT_ONCE = 17
 LOST_S_MAX = 1.0
 ALIVE_S = (0.3, 3.0)
 # file ending, sample format (None: the kind has none), channels
@@ -91,21 +93,20 @@ def wrong_for_sndfile(r, references):
     channels, rate, declared, read, *compared = map(int, said.split())
     if (channels, rate) != (r.channels, RATE_HZ):
         return f"{channels} channels at {rate} Hz"
-    if declared != read:
+    if declared != read and (declared != UNKNOWN or read):
         return f"declares {declared} frames, has {read}"
     r.frames = read
     r.silent = 0
     if reference:
         # A cycle that came too late for this machine's load is silence, whole blocks of it.
-        equal, r.silent, ragged, other = compared
-        if other or ragged:
-            return (f"{equal} frames are as undisturbed, {r.silent} silent ({ragged} over), "
-                    f"{other} others")
+        equal, r.silent, other = compared
+        if other:
+            return f"{equal} frames are as undisturbed, {r.silent} silent, {other} others"
     return wrong_length(r, read)
 
 
 def wrong_for_ffmpeg(r):
-    if not shutil.which("ffmpeg"):
+    if not shutil.which("ffmpeg") or not r.frames:
         return None
     status, said = output("ffprobe", "-v", "error", "-show_entries", "format=duration", "-of",
                           "csv=p=0", r.path)
@@ -173,14 +174,15 @@ def kill_all(recordings):
 def real_time(folder, references):
     """Yields each recording with what is wrong with it."""
     todo = [(n, KINDS[n % len(KINDS)]) for n in range(RUNS)]
-    while todo:
-        now, todo = todo[:AT_ONCE], todo[AT_ONCE:]
-        batch = [Recording(folder, n, kind, chance.uniform(*ALIVE_S)) for n, kind in now]
-        kill_all(batch)
-        for r in batch:
-            yield r, wrong(r, references)
-            if os.path.exists(r.path):
-                os.unlink(r.path)
+    looked = []
+    with ThreadPoolExecutor(2) as pool:
+        while todo:
+            now, todo = todo[:AT_ONCE], todo[AT_ONCE:]
+            batch = [Recording(folder, n, kind, chance.uniform(*ALIVE_S)) for n, kind in now]
+            kill_all(batch)
+            looked += [(r, pool.submit(wrong, r, references)) for r in batch]
+        for r, look in looked:
+            yield r, look.result()
 
 
 def faster_than_life(folder):

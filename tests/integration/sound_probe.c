@@ -4,9 +4,9 @@
  *     sound-probe FILE [REFERENCE]
  *
  * Prints one line of numbers: channels, rate, frames declared, frames read; and with a reference
- * how many of these frames equal the reference's at the same place, how many are silence in its
- * stead, how long the silences are measured in whole blocks (their remainder by 256 frames, summed),
- * and how many are anything else. Exits with 1, and says why, where a file does not open.
+ * how many of these frames equal the reference's at the same place, how many are a block or more of
+ * silence in its stead, and how many are anything else. Exits with 1, and says why, where a file
+ * does not open.
  */
 #include <sndfile.h>
 #include <stdbool.h>
@@ -28,12 +28,16 @@ static SNDFILE *open_file(const char *path, SF_INFO *info)
 }
 
 struct comparison {
-    long equal, silent, ragged, other, gap;
+    long equal, silent, other, gap;
 };
 
+/* The sound itself may be zero where the gap begins or ends. */
 static void end_gap(struct comparison *c)
 {
-    c->ragged += c->gap % BLOCK_FRAMES;
+    if (c->gap >= BLOCK_FRAMES - 2)
+        c->silent += c->gap;
+    else
+        c->other += c->gap;
     c->gap = 0;
 }
 
@@ -42,7 +46,6 @@ static void compare(struct comparison *c, const double *a, const double *b, int 
     static const double zero[CHANNELS_MAX];
     size_t bytes = (size_t)channels * sizeof *a;
     if (!memcmp(a, zero, bytes) && (c->gap || memcmp(a, b, bytes) != 0)) {
-        c->silent++;
         c->gap++;
         return;
     }
@@ -79,7 +82,7 @@ int main(int argc, char **argv)
     end_gap(&c);
     printf("%d %d %lld %ld", info.channels, info.samplerate, (long long)info.frames, read);
     if (reference)
-        printf(" %ld %ld %ld %ld", c.equal, c.silent, c.ragged, c.other);
+        printf(" %ld %ld %ld", c.equal, c.silent, c.other);
     printf("\n");
     return 0;
 }
