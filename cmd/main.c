@@ -2,6 +2,7 @@
  * takt VERB …: finds the verb, reads the options that all verbs share, and lets the verb do the
  * rest.
  */
+#include "output.h"
 #include "verbs.h"
 
 #include <signal.h>
@@ -27,7 +28,8 @@ const struct verb verbs[] = {
      "  takt run sim:voice null: -t 5 -b 64 --json\n",
      "-i -o -f --dither " STREAM_OPTIONS, verb_run},
     {"demo", "", "fifteen seconds of everything, without a sound card",
-     "With -o FILE the sound of the first part is recorded there.\n", "-o -q -h", verb_demo},
+     "With -o FILE the sound of the first part is recorded there.\n", "-o --strict -q -h",
+     verb_demo},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -40,10 +42,8 @@ static const struct verb *find(const char *name)
     return NULL;
 }
 
-int main(int count, char **arguments)
+static int run(struct options *o, int count, char **arguments)
 {
-    struct options o = {.verb = NULL};
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to tell, not an end */
     const char *name = count > 1 ? arguments[1] : "help";
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         printf("takt %s\n", takt_version());
@@ -53,19 +53,27 @@ int main(int count, char **arguments)
         name = "help";
     const struct verb *verb = find(name);
     if (!verb) {
-        o.words[o.word_count++] = name;
-        return *name == '-'
-                   ? complain(&o, EXIT_USAGE, "%s: a verb comes first; see takt help", name)
-                   : verb_help(&o);
+        o->words[o->word_count++] = name;
+        return *name == '-' ? complain(o, EXIT_USAGE, "%s: a verb comes first; see takt help", name)
+                            : verb_help(o);
     }
-    o.verb = verb->name;
-    int status = options_read(&o, count > 2 ? count - 2 : 0, arguments + 2);
+    o->verb = verb->name;
+    int status = options_read(o, verb->options, count > 2 ? count - 2 : 0, arguments + 2);
     if (status)
         return status;
-    if (o.help && verb->run != verb_help) {
-        o.words[0] = verb->name;
-        o.word_count = 1;
-        return verb_help(&o);
+    if (o->help && verb->run != verb_help) {
+        o->words[0] = verb->name;
+        o->word_count = 1;
+        return verb_help(o);
     }
-    return verb->run(&o);
+    return verb->run(o);
+}
+
+int main(int count, char **arguments)
+{
+    struct options o = {.verb = NULL};
+    signal(SIGPIPE, SIG_IGN); /* a write fails instead, and each part can end in order */
+    signal(SIGXFSZ, SIG_IGN); /* the same for a recording that may not grow further */
+    int status = run(&o, count, arguments);
+    return output_flush(&o) == OUTPUT_FAILED && !status ? EXIT_FAILED : status;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const struct option_info option_infos[] = {
     {"-i, --in", "SOURCE", "where sound comes from: a device or a recording"},
@@ -28,14 +29,26 @@ const struct option_info option_infos[] = {
     {NULL, NULL, NULL},
 };
 
+void make_printable(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        bool is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0; /* the same, in UTF-8 */
+        if (*c < 0x20 || *c == 0x7f || is_c1)
+            *c = '?';
+        if (is_c1)
+            *++c = '?';
+    }
+}
+
 int complain(const struct options *o, int status, const char *format, ...)
 {
+    char text[1024];
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "takt: %s%s", o->verb ? o->verb : "", o->verb ? ": " : "");
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    make_printable(text);
+    fprintf(stderr, "takt: %s%s%s\n", o->verb ? o->verb : "", o->verb ? ": " : "", text);
     return status;
 }
 
@@ -75,7 +88,7 @@ bool read_db(const char *text, double *db)
     if ((!isdigit((unsigned char)*digits) && *digits != '.') || strpbrk(text, "xXpP"))
         return false;
     *db = strtod(text, &end);
-    if (end == digits || (*end && strcmp(end, "dB") != 0 && strcmp(end, "db") != 0))
+    if (end == digits || (*end && strcasecmp(end, "dB") != 0))
         return false;
     return isfinite(*db) && *db >= -200 && *db <= 100;
 }
@@ -143,6 +156,18 @@ static const struct option_info *find(const char *name, size_t length)
     return NULL;
 }
 
+bool option_in(const struct option_info *info, const char *list)
+{
+    size_t length = strcspn(info->names, ",");
+    for (const char *at = list; *at; at += strspn(at, " ")) {
+        size_t l = strcspn(at, " ");
+        if (l == length && !strncmp(at, info->names, length))
+            return true;
+        at += l;
+    }
+    return false;
+}
+
 static int unknown_option(const struct options *o, const char *name)
 {
     const char *longs[32];
@@ -150,7 +175,9 @@ static int unknown_option(const struct options *o, const char *name)
     for (const struct option_info *i = option_infos; i->names && n < 31; i++)
         longs[n++] = strstr(i->names, "--");
     longs[n] = NULL;
-    const char *near = nearest(name, longs);
+    char bare[32];
+    snprintf(bare, sizeof bare, "%.*s", (int)strcspn(name, "="), name);
+    const char *near = nearest(bare, longs);
     if (near)
         return complain(o, EXIT_USAGE, "%s: no such option; did you mean %s?", name, near);
     return complain(o, EXIT_USAGE, "%s: no such option; see takt %s --help", name,
@@ -232,7 +259,7 @@ static bool looks_like_option(const char *word)
     return word[0] == '-' && word[1] && !isdigit((unsigned char)word[1]) && word[1] != '.';
 }
 
-int options_read(struct options *o, int count, char **arguments)
+int options_read(struct options *o, const char *taken, int count, char **arguments)
 {
     bool only_words = false;
     for (int i = 0; i < count; i++) {
@@ -255,6 +282,9 @@ int options_read(struct options *o, int count, char **arguments)
             return unknown_option(o, a);
         char name[32];
         snprintf(name, sizeof name, "%.*s", (int)length, a);
+        if (!option_in(info, taken))
+            return complain(o, EXIT_USAGE, "%s: takt %s has no such option; see takt %s --help",
+                            name, o->verb, o->verb);
         const char *value = a[length] ? a + length + (is_long ? 1 : 0) : NULL;
         if (!info->value && value)
             return complain(o, EXIT_USAGE, "%s: takes no value", name);
@@ -263,7 +293,7 @@ int options_read(struct options *o, int count, char **arguments)
                 return complain(o, EXIT_USAGE, "%s: needs a value (%s)", name, info->value);
             value = arguments[++i];
         }
-        int status = take(o, info, name, value);
+        int status = take(o, info, name, value ? value : "");
         if (status)
             return status;
     }

@@ -35,10 +35,17 @@ struct option_info {
 };
 extern const struct option_info option_infos[]; /* ends with NULL names */
 
-/* Reads the arguments behind the verb. 0, or EXIT_USAGE after saying why. */
-int options_read(struct options *o, int count, char **arguments);
+/* Is it in a list such as "-i -o --json"? An option stands there with its first name. */
+bool option_in(const struct option_info *info, const char *list);
 
-/* "takt: run: …" on stderr; returns status. */
+/* Reads the arguments behind the verb, which takes the options in that list and no others.
+ * 0, or EXIT_USAGE after saying why. */
+int options_read(struct options *o, const char *taken, int count, char **arguments);
+
+/* Control characters become '?': a file's name may hold any, and a terminal obeys them. */
+void make_printable(char *text);
+
+/* "takt: run: …" and a newline on stderr; returns status. */
 int complain(const struct options *o, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

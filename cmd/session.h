@@ -8,22 +8,32 @@
 #include "chain.h"
 #include "options.h"
 
+#include <signal.h>
+
 struct session {
     const struct options *options;
     const char *title;             /* of the live view; default: the devices */
     struct takt_stream_cfg stream; /* devices, length and format set; process is the session's */
+    uint64_t source_frames;        /* how long the source is; 0: unknown, or it has no end */
     struct chain *chain;           /* may be NULL */
     bool mixes;                    /* every input channel is heard on every output channel */
-    bool no_summary;               /* for a part of something longer */
-    bool stopped_by_user;          /* out */
-    struct takt_contract_snapshot contract; /* out */
-    struct takt_stream_actual actual;       /* out; its device names are gone */
+    bool no_summary;               /* for a part of something longer; not with --json */
+    /* Set by session_run: */
+    bool stopped_by_user;
+    struct takt_contract_snapshot contract;
+    struct takt_stream_actual actual;
+    /* Its own: */
+    int signals;
+    sigset_t signals_before;
 };
 
 /* Runs it to its end. Returns the exit status. */
 int session_run(struct session *s);
 
-/* Says on stderr that the default device is a simulated one, where it is. */
-void note_simulated(const struct options *o, const char *in, const char *out);
+/* What --strict makes of a contract: EXIT_OK, or EXIT_BROKEN after saying so. */
+int session_verdict(const struct options *o, const struct takt_contract_snapshot *c);
+
+/* Says on stderr that the default source or sink is a simulated one, where it is. */
+void note_simulated(const struct options *o, bool in, bool out);
 
 #endif

@@ -1,3 +1,8 @@
+/*
+ * Pictures are made in memory and written at once, so that no half of one is ever seen. The cursor
+ * rests at the end of the last line of the picture that stands. The last column stays free: a
+ * cursor that waits there for the next character is where terminals differ.
+ */
 #include "terminal.h"
 
 #include <langinfo.h>
@@ -8,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 static const double bottom_dbfs = -60;
 
@@ -15,7 +21,7 @@ static void measure(struct terminal *t)
 {
     struct winsize w;
     bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 && w.ws_row > 0;
-    t->columns = known ? w.ws_col : 80;
+    t->columns = (known ? w.ws_col : 80) - 1;
     t->rows = known ? w.ws_row : 24;
 }
 
@@ -30,28 +36,37 @@ void terminal_init(struct terminal *t)
     measure(t);
 }
 
+static const char *colour(const struct terminal *t, const char *sequence)
+{
+    return t->colours ? sequence : "";
+}
+
 const char *terminal_dim(const struct terminal *t)
 {
-    return t->colours ? "\033[2m" : "";
+    return colour(t, "\033[2m");
 }
 
 const char *terminal_bold(const struct terminal *t)
 {
-    return t->colours ? "\033[1m" : "";
+    return colour(t, "\033[1m");
+}
+
+const char *terminal_good(const struct terminal *t)
+{
+    return colour(t, "\033[32m");
 }
 
 const char *terminal_warn(const struct terminal *t)
 {
-    return t->colours ? "\033[1;31m" : "";
+    return colour(t, "\033[1;31m");
 }
 
 const char *terminal_plain(const struct terminal *t)
 {
-    return t->colours ? "\033[0m" : "";
+    return colour(t, "\033[0m");
 }
 
-/* ---- Pictures ---------------------------------------------------------------------------------
- */
+/* ---- Pictures -------------------------------------------------------------------------------- */
 
 static void append(struct terminal *t, const char *text, size_t length)
 {
@@ -68,81 +83,131 @@ static void append(struct terminal *t, const char *text, size_t length)
     t->buffer[t->used] = '\0';
 }
 
-/* Appends as much of a line as fits into the columns: escape sequences take none, and what
- * continues a UTF-8 sequence none of its own. */
-static void append_cut(struct terminal *t, const char *line)
+static void append_text(struct terminal *t, const char *text)
 {
-    int cells = 0;
-    const char *at = line;
-    while (*at) {
-        const char *from = at;
-        if (*at == '\033') {
-            at += strcspn(at, "m");
-            at += *at == 'm';
-            append(t, from, (size_t)(at - from));
-            continue;
-        }
-        at++;
-        while (((unsigned char)*at & 0xc0) == 0x80)
-            at++;
-        if (cells < t->columns)
-            append(t, from, (size_t)(at - from));
-        cells++;
+    append(t, text, strlen(text));
+}
+
+/* The bytes of the first character of text, and how many cells it takes. */
+static size_t measure_character(const char *text, int *cells)
+{
+    wchar_t wide;
+    mbstate_t state = {0};
+    size_t bytes = mbrtowc(&wide, text, strlen(text), &state);
+    if (bytes == (size_t)-1 || bytes == (size_t)-2 || bytes == 0) {
+        *cells = 1; /* not of this locale; the terminal will show something */
+        return 1;
     }
+    int width = wcwidth(wide);
+    *cells = width < 0 ? 0 : width;
+    return bytes;
+}
+
+/* Appends as much of a line as fits; escape sequences, which all end with 'm', take no cell.
+ * Returns the cells used. */
+static int append_cut(struct terminal *t, const char *line)
+{
+    int used = 0;
+    while (*line) {
+        int cells = 0;
+        size_t bytes = *line == '\033' ? strcspn(line, "m") + 1 : measure_character(line, &cells);
+        if (used + cells > t->columns)
+            break;
+        append(t, line, bytes);
+        used += cells;
+        line += bytes;
+    }
+    append_text(t, terminal_plain(t));
+    return used;
+}
+
+static void flush(struct terminal *t)
+{
+    fwrite(t->buffer, 1, t->used, stdout);
+    fflush(stdout);
+    t->used = 0;
+}
+
+/* Back to where the standing picture began. A terminal that became narrower has wrapped it. */
+static void go_to_top(struct terminal *t)
+{
+    int rows = 0;
+    char up[32];
+    if (!t->drawn)
+        return;
+    for (int i = 0; i < t->drawn; i++)
+        rows += t->cells[i] / (t->columns + 1) + 1;
+    rows = rows < t->rows ? rows : t->rows;
+    if (rows > 1) {
+        snprintf(up, sizeof up, "\033[%dA", rows - 1);
+        append_text(t, up);
+    }
+    append_text(t, "\r");
+}
+
+/* What is typed would tear the picture. Never from the background, where asking would stop us. */
+static void stop_echo(struct terminal *t)
+{
+    struct termios now;
+    if (t->echo_off || tcgetpgrp(STDIN_FILENO) != getpgrp() || tcgetattr(STDIN_FILENO, &now) < 0)
+        return;
+    t->before = now;
+    now.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+    t->echo_off = tcsetattr(STDIN_FILENO, TCSANOW, &now) == 0;
 }
 
 void terminal_begin(struct terminal *t)
 {
     measure(t);
+    stop_echo(t);
     t->used = 0;
+    append_text(t, "\033[?25l");
+    go_to_top(t);
     t->line_count = 0;
-    if (t->live)
-        append(t, "\033[?25l", 6);
-    if (t->drawn > 1) {
-        char up[32];
-        int lines = t->drawn < t->rows ? t->drawn : t->rows;
-        append(t, up, (size_t)snprintf(up, sizeof up, "\033[%dA", lines - 1));
-    }
-    if (t->drawn)
-        append(t, "\r", 1);
 }
 
 void terminal_line(struct terminal *t, const char *format, ...)
 {
-    char line[2048];
+    char line[4096];
     va_list args;
-    if (t->line_count >= t->rows)
-        return; /* never taller than the terminal, or it would scroll at each redraw */
+    /* Never taller than the terminal, or it would scroll at each redraw. */
+    if (t->line_count >= t->rows || t->line_count == TERMINAL_LINES_MAX)
+        return;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if (t->line_count++)
-        append(t, "\r\n", 2);
-    append_cut(t, line);
-    append(t, "\033[0m\033[K", 7);
-}
-
-/* All in one write, so that no half of a picture is ever seen. */
-static void flush(struct terminal *t)
-{
-    fwrite(t->buffer, 1, t->used, stdout);
-    fflush(stdout);
+    if (t->line_count)
+        append_text(t, "\r\n");
+    t->cells[t->line_count++] = append_cut(t, line);
+    append_text(t, "\033[K");
 }
 
 void terminal_show(struct terminal *t)
 {
-    append(t, "\033[J", 3);
+    append_text(t, "\033[J");
     flush(t);
     t->drawn = t->line_count;
 }
 
+void terminal_clear(struct terminal *t)
+{
+    if (!t->drawn)
+        return;
+    go_to_top(t);
+    append_text(t, "\033[J");
+    flush(t);
+    t->drawn = 0;
+}
+
 void terminal_end(struct terminal *t)
 {
-    if (t->drawn) {
-        t->used = 0;
-        append(t, "\r\n\033[?25h", 8);
+    if (t->drawn || t->echo_off) {
+        append_text(t, t->drawn ? "\r\n\033[?25h" : "\033[?25h");
         flush(t);
     }
+    if (t->echo_off && tcgetpgrp(STDIN_FILENO) == getpgrp())
+        tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
+    t->echo_off = false;
     t->drawn = 0;
     free(t->buffer);
     t->buffer = NULL;
@@ -155,41 +220,71 @@ void terminal_end(struct terminal *t)
 static double cells_of(double dbfs, int width)
 {
     double share = (dbfs - bottom_dbfs) / -bottom_dbfs;
-    share = share < 0 ? 0 : share > 1 ? 1 : share;
-    return share * width;
+    share = share > 0 ? share : 0; /* of a NaN, too */
+    return (share < 1 ? share : 1) * width;
 }
 
 static const char *colour_at(const struct terminal *t, int cell, int width)
 {
     double dbfs = bottom_dbfs + (cell + 0.5) * -bottom_dbfs / width;
-    if (!t->colours)
-        return "";
-    return dbfs > -6 ? "\033[31m" : dbfs > -18 ? "\033[33m" : "\033[32m";
+    return colour(t, dbfs > -6 ? "\033[31m" : dbfs > -18 ? "\033[33m" : "\033[32m");
 }
 
-void terminal_bar(const struct terminal *t, char *to, size_t size, int width, double rms_dbfs,
-                  double peak_dbfs, double hold_dbfs)
+void terminal_level_bar(const struct terminal *t, char *to, size_t size, int width, double rms_dbfs,
+                        double peak_dbfs, double hold_dbfs)
 {
-    static const char *const eighths[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
+    static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
     double rms = cells_of(rms_dbfs, width), peak = cells_of(peak_dbfs, width);
     int mark = hold_dbfs > bottom_dbfs ? (int)cells_of(hold_dbfs, width - 1) : -1;
-    const char *colour = "";
+    const char *last = "";
     size_t used = 0;
     to[0] = '\0';
-    for (int i = 0; i < width; i++) {
+    for (int i = 0; i < width && used + 16 < size; i++) {
         double fill = rms - i;
+        int part = fill >= 1 ? 8 : fill > 0 ? (int)(fill * 8 + 0.5) : 0;
         const char *cell;
-        if (i == mark && fill < 1)
+        if (i == mark && part < 8)
             cell = t->utf8 ? "┃" : "|";
-        else if (fill > 0)
-            cell = t->utf8 ? eighths[fill >= 1 ? 8 : (int)(fill * 8 + 0.5)] : "#";
+        else if (part)
+            cell = t->utf8 ? eighths[part] : "#";
+        else if (peak > i)
+            cell = t->utf8 ? "░" : "-";
         else
-            cell = peak > i ? (t->utf8 ? "░" : "-") : (t->utf8 ? " " : ".");
+            cell = t->utf8 ? " " : ".";
         const char *now = colour_at(t, i, width);
-        used += (size_t)snprintf(to + used, size - used, "%s%s", now != colour ? now : "", cell);
-        colour = now;
-        if (used + 16 >= size)
-            break;
+        used +=
+            (size_t)snprintf(to + used, size - used, "%s%s", strcmp(now, last) ? now : "", cell);
+        last = now;
     }
     snprintf(to + used, size - used, "%s", terminal_plain(t));
+}
+
+void terminal_level_scale(char *to, size_t size, int width)
+{
+    enum { NUMBER = 4, GAP = 3 };
+    static const int steps_db[] = {6, 12, 20, 30, 60};
+    size_t step = 0;
+    width = width < (int)size ? width : (int)size - 1;
+    memset(to, ' ', (size_t)width);
+    to[width] = '\0';
+    while (step < 4 && cells_of(bottom_dbfs + steps_db[step], width) < NUMBER + GAP)
+        step++;
+    for (int db = (int)bottom_dbfs; db <= 0 && width >= NUMBER; db += steps_db[step]) {
+        char number[16];
+        int length = snprintf(number, sizeof number, "%d", db);
+        int at = (int)cells_of(db, width) - length / 2;
+        at = at < 0 ? 0 : at + length > width ? width - length : at;
+        memcpy(to + at, number, (size_t)length);
+    }
+}
+
+void terminal_progress_bar(const struct terminal *t, char *to, size_t size, int width, double share)
+{
+    size_t used = 0;
+    double done = (share > 0 ? share < 1 ? share : 1 : 0) * width;
+    to[0] = '\0';
+    for (int i = 0; i < width && used + 8 < size; i++) {
+        const char *cell = i < done ? (t->utf8 ? "━" : "=") : (t->utf8 ? "┄" : ".");
+        used += (size_t)snprintf(to + used, size - used, "%s", cell);
+    }
 }

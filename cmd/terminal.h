@@ -1,23 +1,36 @@
 /*
  * terminal.h - a live view that is redrawn in place, and gives the terminal back as it was.
  *
- * A picture is a list of lines; each is cut to the terminal's width, escape sequences not counted.
+ *     terminal_begin(&t);
+ *     terminal_line(&t, "%.1f s", seconds);
+ *     terminal_show(&t);
+ *     ...
+ *     terminal_end(&t);
+ *
+ * A picture is a list of lines; each is cut to the terminal's width, and the picture to its height.
+ * While one stands, what is typed is not shown and the cursor is hidden.
  */
 #ifndef CMD_TERMINAL_H
 #define CMD_TERMINAL_H
 
 #include <stdbool.h>
-#include <takt/takt.h>
+#include <stddef.h>
+#include <termios.h>
+
+enum { TERMINAL_LINES_MAX = 128 };
 
 struct terminal {
     bool live;    /* stdout is a terminal that can move its cursor */
     bool colours; /* and NO_COLOR is not set */
     bool utf8;
-    int columns, rows;
-    int drawn; /* lines of the picture that stands there */
+    int columns, rows; /* to be used */
     char *buffer;
     size_t used, size;
-    int line_count;
+    int line_count;                /* of the picture being made */
+    int cells[TERMINAL_LINES_MAX]; /* that each of its lines takes */
+    int drawn;                     /* lines of the picture that stands there */
+    bool echo_off;                 /* and before is what to set again */
+    struct termios before;
 };
 
 void terminal_init(struct terminal *t);
@@ -28,17 +41,24 @@ void terminal_line(struct terminal *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Puts it over the one before. */
 void terminal_show(struct terminal *t);
-/* Leaves the picture standing and shows the cursor again; restore may be called at any exit. */
+/* Takes the picture away, so that lines can be written; the next one stands below them. */
+void terminal_clear(struct terminal *t);
+/* Leaves the picture standing and gives the terminal back. May be called at any time. */
 void terminal_end(struct terminal *t);
 
-/* A level bar of `width` cells from -60 to 0 dBFS, with a mark where the peak is held; colours
- * where the terminal has them. Writes into `to`. */
-void terminal_bar(const struct terminal *t, char *to, size_t size, int width, double rms_dbfs,
-                  double peak_dbfs, double hold_dbfs);
+/* A level bar of `width` cells from -60 to 0 dBFS, with a mark where the peak is held. */
+void terminal_level_bar(const struct terminal *t, char *to, size_t size, int width, double rms_dbfs,
+                        double peak_dbfs, double hold_dbfs);
+/* The dB numbers under such a bar, as many as fit, and spaces up to width. */
+void terminal_level_scale(char *to, size_t size, int width);
+/* A bar of how far something has come, 0..1. */
+void terminal_progress_bar(const struct terminal *t, char *to, size_t size, int width,
+                           double share);
 
 /* The escape sequence, or "" without colours. */
 const char *terminal_dim(const struct terminal *t);
 const char *terminal_bold(const struct terminal *t);
+const char *terminal_good(const struct terminal *t);
 const char *terminal_warn(const struct terminal *t);
 const char *terminal_plain(const struct terminal *t);
 

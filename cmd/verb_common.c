@@ -1,43 +1,81 @@
 #include "verbs.h"
 
 #include <math.h>
+#include <string.h>
+#include <sys/stat.h>
 
 int verb_words(const struct options *o, int least, int most, const char *usage)
 {
     if (o->word_count < least)
         return complain(o, EXIT_USAGE, "something is missing: takt %s %s", o->verb, usage);
     if (o->word_count > most)
-        return complain(o, EXIT_USAGE, "%s: one word too many: takt %s %s", o->words[most], o->verb,
-                        usage);
+        return complain(o, EXIT_USAGE, "%s: one word too many: takt %s%s%s", o->words[most],
+                        o->verb, *usage ? " " : "", usage);
     return 0;
 }
 
-/* The rate that the stream will have. */
+static const char *path_of(const char *id)
+{
+    return strncmp(id, "file:", 5) ? id : id + 5;
+}
+
+/* Making the sink would empty the source before it is read. */
+static bool are_one_file(const char *source, const char *sink)
+{
+    struct stat a, b;
+    return stat(path_of(source), &a) == 0 && stat(path_of(sink), &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino && S_ISREG(a.st_mode);
+}
+
+static bool is_file(const struct takt_device_info *info)
+{
+    return !strcmp(info->backend, "file");
+}
+
+/* The rate that the stream will have. A recording is not opened for that: it would be emptied. */
 static uint32_t rate_of(const struct takt_stream_cfg *stream)
 {
+    struct takt_stream_cfg trial = *stream;
     struct takt_stream_actual a;
     struct takt_stream *s;
+    struct takt_device_info sink;
     if (stream->rate_hz)
         return stream->rate_hz;
-    if (takt_stream_create(stream, &s, NULL) < 0)
+    if (!trial.out.device || takt_device_query(trial.out.device, &sink, NULL) < 0 || is_file(&sink))
+        trial.out = (struct takt_side_cfg){0};
+    if (takt_stream_create(&trial, &s, NULL) < 0)
         return 48000; /* the session will say why not */
     takt_stream_actual(s, &a);
     takt_stream_destroy(s);
     return a.rate_hz;
 }
 
-int verb_length(const struct options *o, struct takt_stream_cfg *stream, const char *source,
-                const char *sink)
+int verb_session(const struct options *o, struct session *s, const char *source, const char *sink)
 {
-    struct takt_device_info info;
-    bool has_end = source && takt_device_query(source, &info, NULL) >= 0 && info.frames;
-    if (o->fast && !o->seconds && !has_end && source)
-        if (takt_device_query(source, &info, NULL) >= 0)
-            return complain(o, EXIT_USAGE, "--fast: %s has no end; say how long with -t SECONDS",
-                            source);
+    struct takt_device_info in;
+    bool known = takt_device_query(source, &in, NULL) >= 0;
+    s->options = o;
+    s->stream = options_stream(o);
+    s->stream.in.device = source;
+    s->stream.out.device = sink;
+    if (sink && are_one_file(source, sink))
+        return complain(o, EXIT_USAGE, "%s: it is the source, too; name another file to write",
+                        sink);
+    if (o->fast && !o->seconds && known && !is_file(&in) && !in.frames)
+        return complain(o, EXIT_USAGE, "--fast: %s has no end; say how long with -t SECONDS",
+                        source);
+    if (sink) {
+        s->stream.out.channels = o->channels;
+        s->stream.out.device_format = o->format;
+    }
+    if (!sink || (known && !is_file(&in)))
+        s->stream.in.channels = o->channels;
+    if (sink && known && in.in_channels_max && s->stream.in.channels > in.in_channels_max)
+        s->stream.in.channels = in.in_channels_max;
+    s->source_frames = known ? in.frames : 0;
     if (o->seconds) {
-        double frames = floor(o->seconds * rate_of(stream) + 0.5);
-        stream->length_frames = frames < 1 ? 1 : (uint64_t)frames;
+        double frames = floor(o->seconds * rate_of(&s->stream) + 0.5);
+        s->stream.length_frames = frames < 1 ? 1 : (uint64_t)frames;
     }
     return 0;
 }

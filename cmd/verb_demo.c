@@ -2,72 +2,87 @@
  * The demo: what takt is, in fifteen seconds, on any machine. Real threads, real deadlines, real
  * meters; only the sound card is simulated.
  */
-#include "session.h"
+#include "output.h"
 #include "terminal.h"
 #include "verbs.h"
 
+#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { RATE_HZ = 48000 };
 
-static void heading(const struct options *o, const struct terminal *t, const char *text)
+/* A part's status when the user has ended it: the demo ends, and well. */
+enum { LEFT = -1 };
+
+struct demo {
+    struct options *options;
+    struct terminal terminal; /* for its colours */
+    struct takt_contract_snapshot contract;
+};
+
+static void heading(const struct demo *d, const char *text)
 {
-    if (!o->quiet) {
-        printf("\n%s%s%s\n", terminal_bold(t), text, terminal_plain(t));
-        fflush(stdout);
-    }
+    if (d->options->quiet)
+        return;
+    printf("\n%s%s%s\n", terminal_bold(&d->terminal), text, terminal_plain(&d->terminal));
+    fflush(stdout);
 }
 
-/* A voice on the left and a guitar on the right, through gain, sway and a limiter. */
-static int play_scene(struct options *o, const struct terminal *t,
-                      struct takt_contract_snapshot *contract)
+static struct session make_session(const struct options *o, const char *in, const char *out,
+                                   uint32_t block_frames, double seconds)
 {
+    struct session s = {.options = o, .mixes = true, .no_summary = true};
+    s.stream = options_stream(o);
+    s.stream.rate_hz = RATE_HZ;
+    s.stream.block_frames = block_frames;
+    s.stream.in = (struct takt_side_cfg){.device = in, .channels = 2};
+    s.stream.out = (struct takt_side_cfg){.device = out, .channels = 2};
+    s.stream.length_frames = (uint64_t)(seconds * RATE_HZ);
+    return s;
+}
+
+static int run_part(struct session *s)
+{
+    int status = session_run(s);
+    return s->stopped_by_user || (!status && output_flush(s->options)) ? LEFT : status;
+}
+
+static int play_scene(struct demo *d)
+{
+    struct options o = *d->options;
     struct chain chain = {.count = 0};
     chain_add_gain(&chain, 3);
     chain_add_sway(&chain, 5);
     chain_add_limiter(&chain, -1);
-    struct session s = {.options = o, .chain = &chain, .mixes = true, .no_summary = true};
-    s.stream = options_stream(o);
-    s.stream.rate_hz = RATE_HZ;
-    s.stream.block_frames = 64;
-    s.stream.in = (struct takt_side_cfg){.device = "sim:voice+guitar", .channels = 2};
-    s.stream.out = (struct takt_side_cfg){.device = o->out ? o->out : "sim:", .channels = 2};
-    s.stream.length_frames = 7 * RATE_HZ;
-    s.title = "voice and guitar -> gain, sway, limiter, in blocks of 64 frames";
-    heading(o, t,
-            "1. A voice and a guitar, live, 1.33 ms at a time: each block has to be ready in time");
-    int status = session_run(&s);
-    *contract = s.contract;
-    if (s.stopped_by_user)
-        return -1;
+    o.strict = false; /* that is for the end */
+    struct session s = make_session(&o, "sim:voice+guitar", o.out ? o.out : "sim:", 64, 7);
+    s.chain = &chain;
+    s.title = "voice and guitar -> gain, sway, limiter";
+    heading(d, "1. A voice and a guitar, live: each 1.33 ms a block has to be ready");
+    int status = run_part(&s);
+    d->contract = s.contract;
     return status;
 }
 
 /* The trade that everyone asks about, measured here and now. */
-static int compare_blocks(struct options *o, const struct terminal *t)
+static int compare_blocks(struct demo *d)
 {
     static const uint32_t blocks[] = {64, 256, 1024};
-    heading(o, t, "2. The block-size trade on this machine, a second each");
-    if (!o->quiet)
+    struct options o = *d->options;
+    o.quiet = true;
+    o.strict = false;
+    heading(d, "2. The block-size trade on this machine, a second each");
+    if (!d->options->quiet)
         printf("  block  round trip   load   woken late p99    worst slack  misses\n");
     for (int i = 0; i < 3; i++) {
-        struct options quiet = *o;
-        quiet.quiet = true;
-        struct session s = {.options = &quiet, .mixes = true, .no_summary = true};
-        s.stream = options_stream(o);
-        s.stream.rate_hz = RATE_HZ;
-        s.stream.block_frames = blocks[i];
-        s.stream.in = (struct takt_side_cfg){.device = "sim:voice+guitar", .channels = 2};
-        s.stream.out = (struct takt_side_cfg){.device = "sim:", .channels = 2};
-        s.stream.length_frames = RATE_HZ;
-        int status = session_run(&s);
-        if (status || s.stopped_by_user)
-            return status ? status : -1;
+        struct session s = make_session(&o, "sim:voice+guitar", "sim:", blocks[i], 1);
+        int status = run_part(&s);
+        if (status)
+            return status;
         uint32_t frames =
             s.actual.latency_in_frames + s.actual.latency_out_frames + s.actual.adapter_frames;
-        if (!o->quiet)
+        if (!d->options->quiet)
             printf("  %5u  %7.1f ms  %4.1f %%  %11.3f ms  %10.2f ms  %6llu\n", blocks[i],
                    1e3 * frames / RATE_HZ, 100 * s.contract.cpu_load,
                    (double)s.contract.lateness_ns_p99 / 1e6, (double)s.contract.slack_ns_min / 1e6,
@@ -78,31 +93,36 @@ static int compare_blocks(struct options *o, const struct terminal *t)
 }
 
 /* A device that goes away and comes back: the stream goes on, and says so. */
-static int lose_device(struct options *o, const struct terminal *t)
+static int lose_device(struct demo *d)
 {
-    heading(o, t, "3. The device is pulled out for a second: the stream goes on in silence");
-    struct session s = {.options = o, .mixes = true, .no_summary = true};
-    s.stream = options_stream(o);
-    s.stream.rate_hz = RATE_HZ;
-    s.stream.block_frames = 256;
-    s.stream.in =
-        (struct takt_side_cfg){.device = "sim:voice+guitar,vanish=1.2s+1s", .channels = 2};
-    s.stream.out = (struct takt_side_cfg){.device = "sim:", .channels = 2};
-    s.stream.length_frames = 7 * RATE_HZ / 2;
+    struct options o = *d->options;
+    o.strict = false;
+    heading(d, "3. The device is pulled out for a second: the stream goes on in silence");
+    struct session s = make_session(&o, "sim:voice+guitar,vanish=1.2s+1s", "sim:", 256, 3.5);
     s.title = "voice and guitar -> sim:";
-    int status = session_run(&s);
-    return s.stopped_by_user ? -1 : status;
+    return run_part(&s);
 }
 
-static void say_next(const struct options *o, const struct terminal *t)
+static void say_next(const struct demo *d)
 {
-    static const char *const recording = "/usr/share/sounds/alsa/Front_Center.wav";
-    bool have = access(recording, R_OK) == 0;
-    heading(o, t, "Try next");
-    printf("  build/takt meter %s\n", have ? recording : "YOUR.wav");
-    printf("  build/takt run %s gain=-2dB quieter.wav --fast\n", have ? recording : "YOUR.wav");
-    printf("  build/takt record take.flac -i sim:guitar -t 10\n");
-    printf("\nYour own recording goes in the same place: WAV, FLAC, Ogg, MP3.\n");
+    static const char *const example = "/usr/share/sounds/alsa/Front_Center.wav";
+    const char *takt = program_invocation_name;
+    const char *recording = access(example, R_OK) == 0 ? example : "YOUR.wav";
+    heading(d, "Try next, with a recording of your own (WAV, FLAC, Ogg, MP3) in its place");
+    printf("%s meter %s\n", takt, recording);
+    printf("%s run %s gain=-2dB out.wav --fast\n", takt, recording);
+    if (d->options->out)
+        printf("%s play %s\n", takt, d->options->out);
+    else
+        printf("%s demo -o demo.wav\n", takt);
+}
+
+static void say_contract(const struct demo *d)
+{
+    char text[2048];
+    heading(d, "What part 1 kept");
+    takt_contract_text(&d->contract, text, sizeof text);
+    fputs(text, stdout);
 }
 
 int verb_demo(struct options *o)
@@ -110,26 +130,15 @@ int verb_demo(struct options *o)
     int status = verb_words(o, 0, 0, "");
     if (status)
         return status;
-    if (o->json || o->fast || o->in || o->seconds)
-        return complain(o, EXIT_USAGE, "the demo takes -o FILE and -q only; see takt run");
-    struct terminal t;
-    struct takt_contract_snapshot contract;
-    terminal_init(&t);
+    struct demo d = {.options = o};
+    terminal_init(&d.terminal);
     if (!o->quiet)
         printf("takt %s: sound keeps its deadline, and takt shows that it did.\n", takt_version());
-    status = play_scene(o, &t, &contract);
-    if (!status)
-        status = compare_blocks(o, &t);
-    if (!status)
-        status = lose_device(o, &t);
-    if (status > 0)
-        return status;
-    if (status == 0 && !o->quiet) {
-        char text[2048];
-        heading(o, &t, "What part 1 kept");
-        takt_contract_text(&contract, text, sizeof text);
-        fputs(text, stdout);
-        say_next(o, &t);
+    if ((status = play_scene(&d)) || (status = compare_blocks(&d)) || (status = lose_device(&d)))
+        return status == LEFT ? EXIT_OK : status;
+    if (!o->quiet) {
+        say_contract(&d);
+        say_next(&d);
     }
-    return o->strict && contract.misses_total ? EXIT_BROKEN : EXIT_OK;
+    return session_verdict(o, &d.contract);
 }

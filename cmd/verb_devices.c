@@ -2,7 +2,7 @@
 #include "terminal.h"
 #include "verbs.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static void print_json(const struct takt_device_info *d)
@@ -86,8 +86,5 @@ int verb_devices(struct options *o)
         printf("\ni: default input, o: default output. TAKT_IN and TAKT_OUT set others.\n");
     }
     takt_devices_free(list);
-    errno = 0;
-    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE)
-        return complain(o, EXIT_FAILED, "cannot write to stdout: %s", strerror(errno));
     return EXIT_OK;
 }

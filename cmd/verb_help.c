@@ -1,20 +1,7 @@
 #include "verbs.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Is this option among those that the verb takes? */
-static bool takes(const struct verb *v, const struct option_info *option)
-{
-    char name[32];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(option->names, ","), option->names);
-    size_t length = strlen(name);
-    for (const char *at = v->options; (at = strstr(at, name)); at += length)
-        if ((at == v->options || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
-            return true;
-    return false;
-}
 
 static void print_option(const struct option_info *i)
 {
@@ -30,7 +17,7 @@ static int help_on_verb(const struct verb *v)
         printf("\n%s", v->more);
     printf("\n");
     for (const struct option_info *i = option_infos; i->names; i++)
-        if (takes(v, i))
+        if (option_in(i, v->options))
             print_option(i);
     return EXIT_OK;
 }

@@ -1,4 +1,3 @@
-#include "session.h"
 #include "verbs.h"
 
 #include <string.h>
@@ -21,9 +20,8 @@ static enum takt_sample inherited_format(const char *source, const char *sink)
 
 int verb_run(struct options *o)
 {
-    static const char *const usage = "SOURCE [EFFECT...] SINK";
     int first = o->in ? 0 : 1, last = o->out ? 0 : 1;
-    int status = verb_words(o, first + last, WORDS_MAX, usage);
+    int status = verb_words(o, first + last, WORDS_MAX, "SOURCE [EFFECT...] SINK");
     if (status)
         return status;
     struct chain chain = {.count = 0};
@@ -32,11 +30,9 @@ int verb_run(struct options *o)
             return status;
     const char *source = o->in ? o->in : o->words[0];
     const char *sink = o->out ? o->out : o->words[o->word_count - 1];
-    struct session s = {.options = o, .stream = options_stream(o), .chain = &chain};
-    s.stream.in.device = source;
-    s.stream.out.device = sink;
-    s.stream.in.channels = o->channels;
-    s.stream.out.device_format = o->format ? o->format : inherited_format(source, sink);
-    status = verb_length(o, &s.stream, source, sink);
+    struct session s = {.chain = &chain};
+    status = verb_session(o, &s, source, sink);
+    if (!s.stream.out.device_format)
+        s.stream.out.device_format = inherited_format(source, sink);
     return status ? status : session_run(&s);
 }

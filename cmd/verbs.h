@@ -4,7 +4,7 @@
 #ifndef CMD_VERBS_H
 #define CMD_VERBS_H
 
-#include "options.h"
+#include "session.h"
 
 struct verb {
     const char *name;
@@ -27,12 +27,12 @@ int verb_help(struct options *o);
 
 /* Shared by the verbs that run a stream. */
 
-/* At most `most` words, and none that only looks like one. 0, or EXIT_USAGE after saying why. */
+/* So many words as the verb takes. 0, or EXIT_USAGE after saying why. */
 int verb_words(const struct options *o, int least, int most, const char *usage);
 
-/* Sets the length from -t at the stream's rate; refuses --fast without an end. 0 or an exit
- * status. source and sink may be NULL. */
-int verb_length(const struct options *o, struct takt_stream_cfg *stream, const char *source,
-                const char *sink);
+/* A session from source to sink (NULL: a meter, which has none) as the options say: rate, length,
+ * channels. -c counts the sink's channels, or a meter's; a recording is read with all it has.
+ * 0, or EXIT_USAGE after saying why: a --fast without end, a sink that is the source. */
+int verb_session(const struct options *o, struct session *s, const char *source, const char *sink);
 
 #endif

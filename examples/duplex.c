@@ -1,5 +1,5 @@
 #include <takt/takt.h>
-/* Ten seconds of the default input, quieter, to the default output. */
+/* Ten seconds of the default input, quieter, to the default output. Zero means default. */
 static enum takt_next quieter(const struct takt_block *b, void *arg)
 {
     for (uint32_t c = 0; c < b->out_channels; c++)
@@ -10,8 +10,9 @@ int main(void)
 {
     struct takt_stream *s;
     struct takt_error e;
-    if (takt_stream_create(&(struct takt_stream_cfg){.rate_hz = 44100, .block_frames = 256,
-            .in = {.channels = 1}, .out = {.channels = 1}, .process = quieter}, &s, &e) < 0)
+    struct takt_stream_cfg cfg = {.rate_hz = 44100, .block_frames = 256, .process = quieter};
+    cfg.in.channels = cfg.out.channels = 1;
+    if (takt_stream_create(&cfg, &s, &e) < 0)
         return takt_die(&e);
     takt_stream_start(s);
     takt_sleep_ms(10000);

@@ -57,7 +57,7 @@ struct sink {
 static void mark_silence(struct sink *s)
 {
     struct mark m = {s->written, s->pending};
-    if (s->pending && takt_ring_write_avail(s->marks) && takt_ring_write(s->marks, &m, 1))
+    if (s->pending && takt_ring_write_all(s->marks, &m, 1))
         s->pending = 0;
 }
 
@@ -70,13 +70,14 @@ static uint32_t sink_write(struct takt_port *base, const float *const *in, uint3
         return 0;
     }
     mark_silence(s);
-    size_t room;
-    float *to = takt_ring_write_begin(s->ring, &room);
-    uint32_t count = room < frames ? (uint32_t)room : frames, channels = s->cfg.channels;
+    void *room;
+    uint32_t count = (uint32_t)takt_ring_reserve(s->ring, frames, &room);
+    uint32_t channels = s->cfg.channels;
+    float *to = room;
     for (uint32_t c = 0; c < channels; c++)
         for (uint32_t i = 0; i < count; i++)
             to[(size_t)i * channels + c] = in[c][i];
-    takt_ring_write_end(s->ring, count);
+    takt_ring_commit(s->ring, count);
     s->written += count;
     if (count < frames) {
         *status = TAKT_PORT_FULL;
@@ -132,10 +133,10 @@ static void put_silence(struct sink *s, uint64_t frames)
 static void drain(struct sink *s)
 {
     for (;;) {
-        size_t ready;
-        const float *frames = takt_ring_read_begin(s->ring, &ready);
+        const void *frames;
+        uint64_t ready = takt_ring_peek(s->ring, PIECE_FRAMES, &frames);
         if (!s->has_mark)
-            s->has_mark = takt_ring_read_avail(s->marks) && takt_ring_read(s->marks, &s->mark, 1);
+            s->has_mark = takt_ring_read_all(s->marks, &s->mark, 1);
         if (s->has_mark && s->mark.frame == s->taken) {
             put_silence(s, s->mark.silence);
             s->has_mark = false;
@@ -143,11 +144,10 @@ static void drain(struct sink *s)
         }
         uint64_t before = s->has_mark ? s->mark.frame - s->taken : UINT64_MAX;
         uint64_t count = ready < before ? ready : before;
-        count = count < PIECE_FRAMES ? count : PIECE_FRAMES;
         if (!count)
             return;
         put(s, frames, count);
-        takt_ring_read_end(s->ring, (size_t)count);
+        takt_ring_advance(s->ring, (size_t)count);
         s->taken += count;
     }
 }
@@ -227,7 +227,6 @@ static int sink_start(struct takt_port *base, struct takt_error *e)
     s->settled_ns = takt_now_ns();
     atomic_store(&s->failed, false);
     atomic_store(&s->quit, false);
-    takt_wake_init(&s->wake);
     int err = takt_file_writer_open(&cfg, &s->writer, e);
     if (err < 0 || s->cfg.clock == TAKT_CLOCK_VIRTUAL)
         return err;

@@ -38,15 +38,15 @@ static uint32_t source_read(struct takt_port *base, float *const *out, uint32_t 
 {
     struct source *s = (struct source *)base;
     bool ended = atomic_load_explicit(&s->ended, memory_order_acquire);
-    size_t ready;
-    const float *from = takt_ring_read_begin(s->ring, &ready);
-    uint32_t got = ready < frames ? (uint32_t)ready : frames;
+    const void *oldest;
+    uint32_t got = (uint32_t)takt_ring_peek(s->ring, frames, &oldest);
+    const float *from = oldest;
     uint32_t stride = (uint32_t)s->info.channels;
     for (uint32_t c = 0; c < s->cfg.channels; c++)
         for (uint32_t i = 0; i < got; i++)
             out[c][i] = from[(size_t)i * stride + c];
-    takt_ring_read_end(s->ring, got);
-    if (ended && got == ready)
+    takt_ring_advance(s->ring, got);
+    if (ended && !takt_ring_read_avail(s->ring))
         *status = TAKT_PORT_ENDED;
     else if (got < frames)
         *status = TAKT_PORT_SHORT;
@@ -71,14 +71,13 @@ static void finish(struct source *s)
 static void fill(struct source *s)
 {
     while (!atomic_load_explicit(&s->ended, memory_order_relaxed)) {
-        size_t room;
-        float *to = takt_ring_write_begin(s->ring, &room);
-        if (!room)
+        void *to;
+        sf_count_t want = (sf_count_t)takt_ring_reserve(s->ring, PIECE_FRAMES, &to);
+        if (!want)
             return;
-        sf_count_t want = room < PIECE_FRAMES ? (sf_count_t)room : PIECE_FRAMES;
         sf_count_t got = sf_readf_float(s->file, to, want);
         got = got < 0 ? 0 : got;
-        takt_ring_write_end(s->ring, (size_t)got);
+        takt_ring_commit(s->ring, (size_t)got);
         s->frames_read += (uint64_t)got;
         if (got < want)
             finish(s);
@@ -113,7 +112,6 @@ static int source_start(struct takt_port *base, struct takt_error *e)
     s->frames_read = 0;
     atomic_store(&s->ended, false);
     atomic_store(&s->quit, false);
-    takt_wake_init(&s->wake);
     fill(s);
     if (s->cfg.clock == TAKT_CLOCK_VIRTUAL)
         return 0;

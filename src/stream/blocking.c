@@ -62,8 +62,6 @@ int takt_blocking_init(struct takt_stream *s, uint32_t buffer_frames, struct tak
     if (s->plan.cfg.clock == TAKT_CLOCK_VIRTUAL)
         return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
                          "blocking read and write need a real clock; set process or clock");
-    takt_wake_init(&k->in_wake);
-    takt_wake_init(&k->out_wake);
     k->in_frame_bytes = g->in.channels * bytes;
     k->out_frame_bytes = g->out.channels * bytes;
     int err = 0;
@@ -96,9 +94,9 @@ void takt_blocking_fini(struct takt_stream *s)
     takt_ring_destroy(s->blocking.out);
 }
 
-uint32_t takt_blocking_pending(const struct takt_stream *s)
+uint32_t takt_blocking_pending_max(const struct takt_stream *s)
 {
-    return s->blocking.out ? (uint32_t)takt_ring_read_avail(s->blocking.out) : 0;
+    return s->blocking.out ? (uint32_t)takt_ring_capacity(s->blocking.out) : 0;
 }
 
 /* ---- The user's thread ---------------------------------------------------------------------- */
@@ -159,7 +157,7 @@ static int64_t move_all(struct takt_stream *s, void *data, uint32_t frames, int6
     struct takt_wake *wake = is_read ? &k->in_wake : &k->out_wake;
     if (!ring)
         return TAKT_ERR_STATE;
-    int64_t until = timeout_ms < 0 ? -1 : takt_now_ns() + timeout_ms * 1000000;
+    int64_t until = timeout_ms < 0 ? TAKT_WAKE_NEVER : takt_now_ns() + timeout_ms * 1000000;
     size_t done = 0;
     for (;;) {
         bool stopped =
@@ -174,7 +172,7 @@ static int64_t move_all(struct takt_stream *s, void *data, uint32_t frames, int6
             return (int64_t)done;
         if (stopped)
             return done ? (int64_t)done : TAKT_ERR_END;
-        if (!takt_wake_wait(wake, until) && until >= 0 && takt_now_ns() >= until)
+        if (!takt_wake_wait(wake, until) && takt_now_ns() >= until)
             return done ? (int64_t)done : TAKT_ERR_TIMEOUT;
     }
 }

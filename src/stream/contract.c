@@ -35,7 +35,7 @@ struct takt_contract {
     int64_t due_ns, now_ns, deadline_ns;
     int64_t last_end_ns, last_slack_ns;
     enum takt_miss_cause last_cause;
-    long faults_seen;
+    long minor_seen, major_seen;
     double load;
     /* Shared. */
     struct takt_hist lateness, duration, slack, overrun; /* overrun: slack below 0, negated */
@@ -91,21 +91,24 @@ static void bump(_Atomic uint64_t *counter, uint64_t by)
                           memory_order_relaxed);
 }
 
-/* Page faults of this thread since the last look. */
-static long new_faults(struct takt_contract *c)
+/* Faults of this thread since the last look, which may be many blocks ago. They are to blame only
+ * if they can have cost half of the excess: a minor one takes about a microsecond, two on a
+ * virtual machine; a major one waits for a disk. */
+static bool faults_explain(struct takt_contract *c, int64_t excess_ns)
 {
+    enum { MINOR_NS = 2000 };
     struct rusage r;
-    if (getrusage(RUSAGE_THREAD, &r) != 0)
-        return 0;
-    long now = r.ru_minflt + r.ru_majflt, fresh = now - c->faults_seen;
-    c->faults_seen = now;
-    return fresh;
+    if (c->virtual_clock || getrusage(RUSAGE_THREAD, &r) != 0)
+        return false;
+    long minor = r.ru_minflt - c->minor_seen, major = r.ru_majflt - c->major_seen;
+    c->minor_seen = r.ru_minflt;
+    c->major_seen = r.ru_majflt;
+    return major > 0 || 2 * (int64_t)minor * MINOR_NS > excess_ns;
 }
 
 void takt_contract_enter(struct takt_contract *c)
 {
-    if (!c->virtual_clock)
-        new_faults(c);
+    faults_explain(c, 0);
 }
 
 void takt_contract_begin(struct takt_contract *c, int64_t due_ns, int64_t now_ns,
@@ -123,13 +126,13 @@ static bool woken_late(const struct takt_contract *c)
     return 2 * (c->now_ns - c->due_ns) > c->deadline_ns - c->due_ns;
 }
 
-static enum takt_miss_cause cause_of_delay(struct takt_contract *c, int preempted)
+static enum takt_miss_cause cause_of_delay(struct takt_contract *c, int64_t slack_ns, int preempted)
 {
     if (c->last_slack_ns < 0 && c->last_end_ns > c->due_ns)
         return c->last_cause;
     if (woken_late(c))
         return TAKT_MISS_LATE_WAKE;
-    if (!c->virtual_clock && new_faults(c) > 0)
+    if (faults_explain(c, -slack_ns))
         return TAKT_MISS_PAGE_FAULT;
     return preempted == 1 ? TAKT_MISS_PREEMPTED : TAKT_MISS_OVERRAN;
 }
@@ -139,7 +142,7 @@ static bool find_cause(struct takt_contract *c, int64_t slack_ns, uint32_t flags
                        enum takt_miss_cause *cause)
 {
     if (slack_ns < 0) {
-        *cause = cause_of_delay(c, preempted);
+        *cause = cause_of_delay(c, slack_ns, preempted);
         return true;
     }
     if (flags & TAKT_CONTRACT_HOST_XRUN && c->last_slack_ns >= 0) {

@@ -48,7 +48,7 @@ void takt_blocking_clear(struct takt_stream *s);
 void takt_blocking_fini(struct takt_stream *s);
 enum takt_next takt_blocking_process(const struct takt_block *b, void *stream);
 void takt_blocking_finished(uint64_t last_frame, void *stream);
-/* Frames written and not yet played. */
-uint32_t takt_blocking_pending(const struct takt_stream *s);
+/* The most frames that may be written and not yet played. */
+uint32_t takt_blocking_pending_max(const struct takt_stream *s);
 
 #endif

@@ -1,45 +1,38 @@
+/*
+ * A futex with three states. Only the waiter puts it to ASLEEP, and only a signal that finds it so
+ * pays for a system call; the kernel puts the waiter to sleep only while it still is so.
+ */
 #include "sync/wake.h"
 
-#include "sync/futex.h"
-
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { SLEEPS = 1, ONE = 2 };
-
-void takt_wake_init(struct takt_wake *w)
+void takt_wake_rouse(struct takt_wake *w)
 {
-    atomic_store(&w->word, 0);
-    w->seen = 0;
+    syscall(SYS_futex, &w->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-void takt_wake_signal(struct takt_wake *w)
+static void sleep_until(struct takt_wake *w, int64_t deadline_ns)
 {
-    uint32_t old = atomic_fetch_add_explicit(&w->word, ONE, memory_order_acq_rel);
-    if (old & SLEEPS) {
-        atomic_fetch_and_explicit(&w->word, ~(uint32_t)SLEEPS, memory_order_acq_rel);
-        takt_futex_wake_all(&w->word);
-    }
+    struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    syscall(SYS_futex, &w->state, FUTEX_WAIT_BITSET_PRIVATE, TAKT_WAKE_ASLEEP,
+            deadline_ns == TAKT_WAKE_NEVER ? NULL : &at, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
-static int64_t now_ns(void)
+static bool passed(int64_t deadline_ns)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000000ll + t.tv_nsec;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec >= deadline_ns;
 }
 
-bool takt_wake_wait(struct takt_wake *w, int64_t until_ns)
+bool takt_wake_wait(struct takt_wake *w, int64_t deadline_ns)
 {
-    for (;;) {
-        uint32_t word = atomic_load_explicit(&w->word, memory_order_acquire);
-        if ((word & ~(uint32_t)SLEEPS) != w->seen) {
-            w->seen = word & ~(uint32_t)SLEEPS;
-            return true;
-        }
-        if (until_ns >= 0 && now_ns() >= until_ns)
-            return false;
-        if (!(word & SLEEPS) && !atomic_compare_exchange_strong(&w->word, &word, word | SLEEPS))
-            continue;
-        takt_futex_wait(&w->word, word | SLEEPS, until_ns);
-    }
+    uint32_t clear = TAKT_WAKE_CLEAR;
+    atomic_compare_exchange_strong(&w->state, &clear, TAKT_WAKE_ASLEEP);
+    while (atomic_load(&w->state) == TAKT_WAKE_ASLEEP && !passed(deadline_ns))
+        sleep_until(w, deadline_ns);
+    return atomic_exchange(&w->state, TAKT_WAKE_CLEAR) == TAKT_WAKE_SIGNALLED;
 }

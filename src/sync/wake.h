@@ -1,10 +1,12 @@
 /*
- * sync/wake.h - one thread tells another that there is something to look at.
+ * sync/wake.h - one thread sleeps until another has something for it.
  *
- * Signals do not add up: many before a wait count as one. Signalling makes a system call only
- * while the other side sleeps.
+ *     takt_ring_write(r, x, n), takt_wake_signal(w);          // in the callback
+ *     while (takt_wake_wait(w, TAKT_WAKE_NEVER))              // in the worker
+ *         drain(r);
  *
- * The word counts signals in its upper bits; its lowest bit says that somebody sleeps on it.
+ * Signals do not add up: all that came since the last wait are one. What was written before a
+ * signal is seen after the wait that it ended. All zeros is a wake that nobody has signalled.
  */
 #ifndef TAKT_SYNC_WAKE_H
 #define TAKT_SYNC_WAKE_H
@@ -13,18 +15,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define TAKT_WAKE_NEVER INT64_MAX
+
 struct takt_wake {
-    _Atomic uint32_t word;
-    uint32_t seen; /* the waiter's: the count it has acted on */
+    _Atomic uint32_t state; /* enum takt_wake_state; the word the kernel looks at */
 };
 
-void takt_wake_init(struct takt_wake *w);
+enum takt_wake_state { TAKT_WAKE_CLEAR, TAKT_WAKE_SIGNALLED, TAKT_WAKE_ASLEEP };
 
-/* Thread: any. RT: yes (lock-free; one futex call when somebody sleeps). */
-void takt_wake_signal(struct takt_wake *w);
+/* The system call of a signal that found somebody asleep. Thread: any. RT: no. */
+void takt_wake_rouse(struct takt_wake *w);
 
-/* Waits for a signal since the last wait, until the time (CLOCK_MONOTONIC ns; below 0: without
- * end). Returns whether there was one. Thread: one waiter at a time. RT: no. */
-bool takt_wake_wait(struct takt_wake *w, int64_t until_ns);
+/* Ends the wait, or the next one. Thread: any. RT: yes (wait-free), with one named exception:
+ * takt_wake_rouse, a futex(2) that does not block, made only when the other thread is asleep. */
+static inline void takt_wake_signal(struct takt_wake *w)
+{
+    if (atomic_exchange(&w->state, TAKT_WAKE_SIGNALLED) == TAKT_WAKE_ASLEEP)
+        takt_wake_rouse(w);
+}
+
+/* Sleeps until signalled, or until CLOCK_MONOTONIC reaches deadline_ns; returns at once when there
+ * was a signal since the last wait, whatever the deadline. Returns whether there was one.
+ * Thread: one at a time. RT: no. */
+bool takt_wake_wait(struct takt_wake *w, int64_t deadline_ns);
 
 #endif

@@ -755,7 +755,7 @@ static void settings_out_of_range_are_refused_with_a_reason(void)
     script = (struct fake_script){.host_frames = 32};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct takt_error e = {0};
-        struct takt_stream *s = (struct takt_stream *)&e;
+        struct takt_stream *s = own_stream; /* anything but NULL */
         CHECK(takt_stream_check(&bad[i], &e) < 0);
         CHECK(strlen(e.text) > 10 && !strchr(e.text, '\n'));
         CHECK(takt_stream_create(&bad[i], &s, NULL) < 0);

@@ -1,0 +1,78 @@
+/*
+ * The device thread's part of a session: route, effects, meter, and every tenth of a second of the
+ * stream's time a reading into the ring, from which the main thread makes its lines.
+ *
+ * On a virtual clock the lines have to be the same on every run, so the ring must lose nothing:
+ * there the callback waits for room. Time stands still meanwhile, and no sound is late.
+ */
+#include "running.h"
+
+#include <sched.h>
+#include <string.h>
+
+static const double reading_every_s = 0.1;
+
+/* Each output hears its own input, and the others more softly. */
+static void route_mixed(const struct takt_block *b)
+{
+    for (uint32_t o = 0; o < b->out_channels; o++)
+        for (uint32_t i = 0; i < b->in_channels; i++)
+            takt_mix(b->out[o], b->in[i], i == o % b->in_channels ? 1.0f : 0.35f, b->frames);
+}
+
+/* Input k goes to output k. Too few inputs are repeated; too many are averaged. */
+static void route(const struct takt_block *b)
+{
+    for (uint32_t o = 0; o < b->out_channels; o++) {
+        if (b->in_channels <= b->out_channels) {
+            memcpy(b->out[o], b->in[o % b->in_channels], b->frames * sizeof(float));
+            continue;
+        }
+        uint32_t heard = (b->in_channels - o - 1) / b->out_channels + 1;
+        for (uint32_t i = o; i < b->in_channels; i += b->out_channels)
+            takt_mix(b->out[o], b->in[i], 1.0f / (float)heard, b->frames);
+    }
+}
+
+/* How many frames of the block count: not those that only fill up the last one. */
+static uint32_t frames_that_count(const struct running *r, const struct takt_block *b)
+{
+    uint32_t frames = b->in_channels ? b->in_frames : b->frames;
+    if (!r->length_frames)
+        return frames;
+    uint64_t left = r->length_frames > b->position ? r->length_frames - b->position : 0;
+    return left < frames ? (uint32_t)left : frames;
+}
+
+static void make_reading(struct running *r, double time_s)
+{
+    r->scratch->time_s = time_s;
+    for (uint32_t c = 0; c < r->channels; c++)
+        takt_level_read(r->level, c, &r->scratch->channel[c]);
+    while (!takt_ring_write_avail(r->readings)) {
+        if (r->actual.clock == TAKT_CLOCK_REAL || atomic_load(&r->leaves))
+            return; /* a line is lost, no sound */
+        sched_yield();
+    }
+    takt_ring_write(r->readings, r->scratch, 1);
+}
+
+enum takt_next running_process(const struct takt_block *b, void *arg)
+{
+    struct running *r = arg;
+    if (b->in_channels && r->session->mixes)
+        route_mixed(b);
+    else if (b->in_channels)
+        route(b);
+    if (r->session->chain && b->out_channels)
+        chain_run(r->session->chain, b->out, b->out_channels, b->frames, b->position,
+                  r->actual.rate_hz);
+    uint32_t frames = frames_that_count(r, b);
+    takt_level_update(r->level, r->meters_input ? b->in : (const float *const *)b->out, frames);
+    double end_s = (double)(b->position + frames) / r->actual.rate_hz;
+    if (end_s >= (double)(r->readings_made + 1) * reading_every_s) {
+        r->readings_made = (uint64_t)(end_s / reading_every_s);
+        make_reading(r, end_s);
+    }
+    return TAKT_CONTINUE;
+}

@@ -1,0 +1,16 @@
+/*
+ * output.h - stdout, as a filter treats it: a reader that went away ends the run quietly, any other
+ * failure is told once and makes the exit status 1.
+ */
+#ifndef CMD_OUTPUT_H
+#define CMD_OUTPUT_H
+
+#include "options.h"
+
+enum output { OUTPUT_WELL = 0, OUTPUT_CLOSED, OUTPUT_FAILED };
+
+/* Writes out what stdio holds. What it returned once other than OUTPUT_WELL, it returns for ever.
+ * errno of a write before is lost, so flush often enough. */
+enum output output_flush(const struct options *o);
+
+#endif

@@ -1,0 +1,153 @@
+/*
+ * What a run came to: one JSON line, or some for people. The JSON names are the same in all verbs
+ * and versions; new ones may be added.
+ */
+#include "json.h"
+#include "running.h"
+
+#include <stdio.h>
+
+enum { LATEST_MISSES = 16 };
+
+static const char *ended_by(const struct running *r)
+{
+    if (r->failed)
+        return "error";
+    if (r->session->stopped_by_user)
+        return "user";
+    if (r->length_frames && takt_stream_position(r->stream) >= r->length_frames)
+        return "length";
+    return "end of source";
+}
+
+static void json_misses(struct json *j, const struct running *r)
+{
+    struct takt_miss misses[LATEST_MISSES];
+    int n = takt_contract_last_misses(takt_stream_contract(r->stream), misses, LATEST_MISSES);
+    json_open(j, "last_misses", '[');
+    for (int i = 0; i < n; i++) {
+        json_open(j, NULL, '{');
+        json_string(j, "cause", takt_miss_name(misses[i].cause));
+        json_int(j, "position", (int64_t)misses[i].position);
+        json_number(j, "time_s", (double)misses[i].position / r->actual.rate_hz, 6);
+        json_number(j, "lateness_us", (double)misses[i].lateness_ns / 1e3, 3);
+        json_number(j, "duration_us", (double)misses[i].duration_ns / 1e3, 3);
+        json_number(j, "slack_us", (double)misses[i].slack_ns / 1e3, 3);
+        json_int(j, "lost_frames", (int64_t)misses[i].lost_frames);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void json_channels(struct json *j, const struct running *r)
+{
+    json_open(j, "channels", '[');
+    for (uint32_t c = 0; c < r->channels; c++) {
+        struct takt_level_reading l;
+        takt_level_read(r->level, c, &l);
+        json_open(j, NULL, '{');
+        json_number(j, "rms_dbfs", l.total_rms_dbfs, 3);
+        json_number(j, "peak_dbfs", l.peak_dbfs, 3);
+        json_int(j, "clips", (int64_t)l.clips);
+        json_int(j, "clip_runs", (int64_t)l.clip_runs);
+        json_number(j, "dc", l.dc, 7);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+/* Only of what can go wrong: how often it did. */
+static void json_events(struct json *j, const struct running *r)
+{
+    static const enum takt_event_type types[] = {TAKT_EVENT_XRUN, TAKT_EVENT_DEVICE_LOST,
+                                                 TAKT_EVENT_DEVICE_BACK, TAKT_EVENT_SINK_FAILED};
+    json_open(j, "events", '{');
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        json_int(j, takt_event_name(types[i]), r->events[types[i]]);
+    json_close(j, '}');
+}
+
+static void json_sched(struct json *j, const struct running *r)
+{
+    struct takt_sched sched;
+    takt_stream_sched(r->stream, &sched);
+    json_open(j, "sched", '{');
+    json_string(j, "policy", takt_policy_name(sched.policy));
+    json_int(j, "priority", sched.priority);
+    json_int(j, "nice", sched.nice);
+    json_string(j, "why", sched.why);
+    json_close(j, '}');
+}
+
+void summary_json(const struct running *r)
+{
+    struct json j = {.to = stdout};
+    const struct takt_stream_actual *a = &r->actual;
+    uint64_t frames = takt_stream_position(r->stream);
+    char contract[2048];
+    takt_contract_json(&r->session->contract, contract, sizeof contract);
+    json_open(&j, NULL, '{');
+    json_string(&j, "type", "summary");
+    json_string(&j, "verb", r->session->options->verb);
+    json_string(&j, "version", takt_version());
+    json_string(&j, "in", a->in_device);
+    json_string(&j, "out", a->out_device);
+    json_string(&j, "clock", a->clock == TAKT_CLOCK_VIRTUAL ? "virtual" : "real");
+    json_string(&j, "ended_by", ended_by(r));
+    json_number(&j, "seconds", (double)frames / a->rate_hz, 6);
+    json_int(&j, "rate_hz", a->rate_hz);
+    json_int(&j, "block_frames", a->block_frames);
+    json_int(&j, "host_block_frames", a->host_block_frames);
+    json_int(&j, "blocks", (int64_t)r->session->contract.blocks);
+    json_int(&j, "frames", (int64_t)frames);
+    json_raw(&j, "contract", contract);
+    json_misses(&j, r);
+    json_open(&j, "latency_frames", '{');
+    json_int(&j, "host_in", a->latency_in_frames);
+    json_int(&j, "host_out", a->latency_out_frames);
+    json_int(&j, "adapter", a->adapter_frames);
+    json_close(&j, '}');
+    json_channels(&j, r);
+    json_events(&j, r);
+    json_sched(&j, r);
+    json_close(&j, '}');
+    json_end_line(&j);
+}
+
+/* What only -v asks for. */
+static void text_details(const struct running *r)
+{
+    const struct takt_stream_actual *a = &r->actual;
+    struct takt_sched sched;
+    struct takt_miss misses[LATEST_MISSES];
+    char text[512];
+    takt_stream_sched(r->stream, &sched);
+    printf("  thread   %s %d%s%s%s\n", takt_policy_name(sched.policy), sched.priority,
+           *sched.why ? " (" : "", sched.why, *sched.why ? ")" : "");
+    printf("  latency  in %u + out %u + adapter %u frames, blocks of %u in host blocks of %u\n",
+           a->latency_in_frames, a->latency_out_frames, a->adapter_frames, a->block_frames,
+           a->host_block_frames);
+    int n = takt_contract_last_misses(takt_stream_contract(r->stream), misses, LATEST_MISSES);
+    for (int i = 0; i < n; i++) {
+        takt_miss_text(&misses[i], text, sizeof text);
+        printf("  miss     %s\n", text);
+    }
+}
+
+void summary_text(const struct running *r)
+{
+    char text[2048];
+    uint64_t frames = takt_stream_position(r->stream);
+    printf("%s, %.3f s, %llu frames at %u Hz\n", r->title, (double)frames / r->actual.rate_hz,
+           (unsigned long long)frames, r->actual.rate_hz);
+    for (uint32_t c = 0; c < r->channels; c++) {
+        struct takt_level_reading l;
+        takt_level_read(r->level, c, &l);
+        printf("  channel %u: rms %.2f dBFS, peak %.2f dBFS, %llu clip%s\n", c + 1,
+               l.total_rms_dbfs, l.peak_dbfs, (unsigned long long)l.clips, l.clips == 1 ? "" : "s");
+    }
+    takt_contract_text(&r->session->contract, text, sizeof text);
+    fputs(text, stdout);
+    if (r->session->options->verbose)
+        text_details(r);
+}
