@@ -100,6 +100,8 @@ ssize_t __wrap_pwrite64(int fd, const void *data, size_t count, off_t offset);
 ssize_t __wrap_pwrite64(int fd, const void *data, size_t count, off_t offset)
 {
     ssize_t n = __real_pwrite64(fd, data, count, offset);
+    if (n < 0)
+        return n; /* errno is the caller's */
     char name[32];
     uint32_t riff[2];
     struct stat st;
