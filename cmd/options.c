@@ -293,7 +293,7 @@ int options_read(struct options *o, const char *taken, int count, char **argumen
                 return complain(o, EXIT_USAGE, "%s: needs a value (%s)", name, info->value);
             value = arguments[++i];
         }
-        int status = take(o, info, name, value);
+        int status = take(o, info, name, value ? value : "");
         if (status)
             return status;
     }

@@ -93,7 +93,7 @@ static const char *container_of(int sf_format)
 
 static int query(const char *rest, struct takt_device_info *out, struct takt_error *e)
 {
-    struct takt_error local;
+    struct takt_error local = {0};
     SF_INFO info;
     e = e ? e : &local;
     if (!*rest)

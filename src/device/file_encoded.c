@@ -4,8 +4,9 @@
  *
  * A FLAC file that was never closed has no length in its STREAMINFO, and players then refuse it or
  * show none. Each of libFLAC's frames reaches us in one piece; we count them, and write the count,
- * which is five bytes long, into STREAMINFO at every settle. An Ogg file's length is on its last
- * page; pages are made to be flushed every quarter of a second.
+ * which is five bytes long, into STREAMINFO behind each. An Ogg file's length is on its last
+ * page; pages are made to be flushed every quarter of a second, and the headers are held back until
+ * they can go to disk together with the first sound, since players refuse a file without any.
  *
  * Invariants: good_bytes is where the last whole piece ends (a FLAC frame, an Ogg page).
  */
@@ -20,10 +21,13 @@
 #include <unistd.h>
 
 enum {
-    STREAMINFO_AT = 8, /* behind "fLaC" and the block's header */
-    BLOCK_SIZE_AT = 2, /* in STREAMINFO: the largest block, 2 bytes, high byte first */
-    TOTAL_AT = 13,     /* in STREAMINFO: 36 bits, beginning with the lower half of this byte */
-    PAGE_LATENCY_MS = 250
+    STREAMINFO_AT = 8,     /* behind "fLaC" and the block's header */
+    BLOCK_SIZE_AT = 2,     /* in STREAMINFO: the largest block, 2 bytes, high byte first */
+    TOTAL_AT = 13,         /* in STREAMINFO: 36 bits, beginning with the lower half of this byte */
+    FIRST_LATENCY_MS = 20, /* Ogg: of the first page of sound … */
+    PAGE_LATENCY_MS = 250, /* … and of those behind it */
+    HEADER_PAGES = 2,
+    HEAD_BYTES_MAX = 1 << 17
 };
 
 struct encoded {
@@ -38,6 +42,9 @@ struct encoded {
     uint64_t good_bytes;
     uint64_t flac_frames; /* whole ones in the file */
     uint64_t given_frames;
+    unsigned char *head; /* Ogg: what is held back; NULL once it is on disk */
+    size_t head_bytes;
+    int head_pages;
     struct takt_encode_state *coder; /* FLAC: dither before the encoder rounds */
     enum takt_sample format;
     int32_t *piece;
@@ -74,6 +81,31 @@ static sf_count_t io_read(void *to, sf_count_t bytes, void *user)
     return n > 0 ? n : 0;
 }
 
+/* Ogg: keeps the file's beginning until the first page of sound is whole, which is when the body
+ * of the third page comes. True when it was kept. */
+static bool hold_back(struct encoded *w, const unsigned char *from, size_t bytes)
+{
+    bool page = bytes >= 4 && !memcmp(from, "OggS", 4);
+    if (!w->head || w->at != w->head_bytes || bytes > HEAD_BYTES_MAX - w->head_bytes)
+        return false;
+    memcpy(w->head + w->head_bytes, from, bytes);
+    w->head_bytes += bytes;
+    w->head_pages += page;
+    return page || w->head_pages <= HEADER_PAGES;
+}
+
+/* Lets go of it. 0 or the errno. */
+static int release_head(struct encoded *w)
+{
+    int err = w->head ? takt_file_write_at(w->fd, w->head, w->head_bytes, 0) : 0;
+    free(w->head);
+    w->head = NULL;
+    double latency_ms = PAGE_LATENCY_MS;
+    if (w->file)
+        sf_command(w->file, SFC_SET_OGG_PAGE_LATENCY_MS, &latency_ms, sizeof latency_ms);
+    return err;
+}
+
 /* Once a write has failed, nothing more goes to disk, but the encoder is told that all is well, so
  * that it can be closed. */
 static sf_count_t io_write(const void *from, sf_count_t bytes, void *user)
@@ -85,7 +117,11 @@ static sf_count_t io_write(const void *from, sf_count_t bytes, void *user)
         bool page = !w->flac && bytes >= 4 && !memcmp(b, "OggS", 4);
         if (page)
             w->good_bytes = w->at; /* what came before is a whole page */
-        int err = takt_file_write_at(w->fd, from, (size_t)bytes, w->at);
+        int err = 0;
+        if (!w->head)
+            err = takt_file_write_at(w->fd, from, (size_t)bytes, w->at);
+        else if (!hold_back(w, b, (size_t)bytes))
+            err = release_head(w);
         if (err) {
             w->failed = true;
             w->failure = err;
@@ -176,10 +212,11 @@ static int encoded_write(struct takt_file_writer *base, const float *frames, uin
     if (w->failed)
         return 0;
     w->given_frames += count;
+    uint64_t frames_before = w->flac_frames;
     bool whole =
         w->flac ? write_flac(w, frames, count) : sf_writef_float(w->file, frames, count) == count;
-    if (whole && !w->failed)
-        return 0;
+    if (whole && !w->failed) /* the length goes along with each of FLAC's frames */
+        return w->flac_frames != frames_before ? encoded_settle(base, e) : 0;
     w->failed = true;
     return give_up(w, e);
 }
@@ -189,6 +226,7 @@ static void free_encoded(struct encoded *w)
     if (w->fd >= 0)
         close(w->fd);
     free(w->path);
+    free(w->head);
     free(w->coder);
     free(w->piece);
     free(w);
@@ -201,6 +239,9 @@ static int encoded_close(struct takt_file_writer *base, struct takt_error *e)
     int result = 0;
     if (w->file)
         sf_close(w->file);
+    w->file = NULL;
+    if (w->head && !w->failed && release_head(w) != 0)
+        w->failed = true;
     if (w->failed && !had_failed)
         result = give_up(w, e);
     free_encoded(w);
@@ -224,7 +265,8 @@ int takt_encoded_open(const struct takt_file_writer_cfg *cfg, bool flac,
     w->path = strdup(cfg->path);
     w->coder = calloc(cfg->channels, sizeof *w->coder);
     w->piece = malloc((size_t)PIECE_FRAMES * cfg->channels * sizeof *w->piece);
-    if (!w->path || !w->coder || !w->piece) {
+    w->head = flac ? NULL : malloc(HEAD_BYTES_MAX);
+    if (!w->path || !w->coder || !w->piece || !(w->head || flac)) {
         free_encoded(w);
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
     }
@@ -248,7 +290,7 @@ int takt_encoded_open(const struct takt_file_writer_cfg *cfg, bool flac,
         free_encoded(w);
         return err;
     }
-    double latency_ms = PAGE_LATENCY_MS;
+    double latency_ms = FIRST_LATENCY_MS;
     if (!flac)
         sf_command(w->file, SFC_SET_OGG_PAGE_LATENCY_MS, &latency_ms, sizeof latency_ms);
     *out = &w->base;

@@ -152,9 +152,13 @@ static void drain(struct sink *s)
     }
 }
 
-static void settle(struct sink *s)
+/* Lets the headers follow, when it is time. */
+static void settle(struct sink *s, int64_t now_ns)
 {
     struct takt_error e;
+    if (now_ns - s->settled_ns < SETTLE_MS * 1000000ll)
+        return;
+    s->settled_ns = now_ns;
     if (!atomic_load(&s->failed) && s->writer && s->writer->ops->settle(s->writer, &e) < 0)
         fail(s, &e);
 }
@@ -163,8 +167,28 @@ static void sink_service(struct takt_port *base)
 {
     struct sink *s = (struct sink *)base;
     if (takt_ring_write_avail(s->ring) <= s->cfg.block_frames_max ||
-        takt_ring_write_avail(s->marks) < 2)
+        takt_ring_write_avail(s->marks) < 2) {
         drain(s);
+        settle(s, takt_now_ns()); /* the file is on disk in real time on any clock */
+    }
+}
+
+static int close_writer(struct sink *s, struct takt_error *e)
+{
+    struct takt_file_writer *w = s->writer;
+    s->writer = NULL;
+    return w ? w->ops->close(w, e) : 0;
+}
+
+/* The device thread is done: writes what is left, and completes the file. */
+static void finish(struct sink *s)
+{
+    struct takt_error e;
+    drain(s);
+    mark_silence(s); /* there is room for its mark now */
+    drain(s);
+    if (close_writer(s, &e) < 0 && !atomic_load(&s->failed))
+        fail(s, &e);
 }
 
 static void work(void *arg)
@@ -173,12 +197,10 @@ static void work(void *arg)
     while (!atomic_load(&s->quit)) {
         drain(s);
         int64_t now = takt_now_ns();
-        if (now - s->settled_ns >= SETTLE_MS * 1000000ll) {
-            settle(s);
-            s->settled_ns = now;
-        }
+        settle(s, now);
         takt_wake_wait(&s->wake, now + LOOK_MS * 1000000ll);
     }
+    finish(s); /* here, so that a disk that hangs does not take the control thread with it */
 }
 
 /* ---- Control --------------------------------------------------------------------------------- */
@@ -192,13 +214,6 @@ static struct takt_file_writer_cfg writer_cfg(const struct sink *s)
                                          .dither = s->cfg.dither,
                                          .clip = s->cfg.clip,
                                          .seed = s->cfg.seed};
-}
-
-static int close_writer(struct sink *s, struct takt_error *e)
-{
-    struct takt_file_writer *w = s->writer;
-    s->writer = NULL;
-    return w ? w->ops->close(w, e) : 0;
 }
 
 static int sink_start(struct takt_port *base, struct takt_error *e)
@@ -234,11 +249,7 @@ static int sink_stop(struct takt_port *base, struct takt_error *e)
                          "%.120s: the disk does not answer; the last seconds are not written",
                          s->path);
     s->worker = NULL;
-    mark_silence(s);
-    drain(s);
-    struct takt_error late;
-    if (close_writer(s, &late) < 0 && !atomic_load(&s->failed))
-        fail(s, &late);
+    finish(s); /* nothing is left to do where a worker did it */
     if (!atomic_load(&s->failed))
         return 0;
     return takt_fail(e, s->failure.code, 0, "%s", s->failure.text);

@@ -114,21 +114,27 @@ static void make_header(struct bytes *b, const struct wav *w, uint64_t data)
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
+/* An odd end is padded first, for the header claims that, too; what comes next replaces it. */
 static int write_header(struct wav *w)
 {
     struct bytes b;
+    int err = 0;
     make_header(&b, w, w->data_bytes);
-    int err = takt_file_write_at(w->fd, b.at, b.count, 0);
+    if (w->data_bytes & 1)
+        err = takt_file_write_at(w->fd, "", 1, w->header_bytes + w->data_bytes);
+    if (!err)
+        err = takt_file_write_at(w->fd, b.at, b.count, 0);
     if (!err)
         w->claimed_bytes = w->data_bytes;
     return err;
 }
 
 /* After a failed write: drop the broken end, and claim what is whole. The header's place is in
- * the file already, so rewriting it needs no room. */
+ * the file already, so rewriting it needs no room; a pad byte would, so an odd last frame goes. */
 static int give_up(struct wav *w, int err, struct takt_error *e)
 {
     w->failed = true;
+    w->data_bytes -= w->data_bytes & 1 ? w->frame_bytes : 0;
     if (ftruncate(w->fd, (off_t)(w->header_bytes + w->data_bytes)) != 0) {
         /* What lies behind the claimed length does no harm. */
     }
@@ -171,7 +177,8 @@ static int wav_write(struct takt_file_writer *base, const float *frames, uint32_
         frames += (size_t)n * w->cfg.channels;
         count -= n;
     }
-    return 0;
+    /* A header that claims nothing is the one that players disagree about. */
+    return w->claimed_bytes ? 0 : wav_settle(base, e);
 }
 
 static void free_wav(struct wav *w)
@@ -190,11 +197,7 @@ static int wav_close(struct takt_file_writer *base, struct takt_error *e)
     struct wav *w = (struct wav *)base;
     int result = 0;
     if (!w->failed) {
-        int err = 0;
-        if (w->data_bytes & 1)
-            err = takt_file_write_at(w->fd, "", 1, w->header_bytes + w->data_bytes);
-        if (!err)
-            err = write_header(w);
+        int err = write_header(w);
         if (err)
             result = give_up(w, err, e);
     }

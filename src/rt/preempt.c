@@ -1,22 +1,29 @@
+/*
+ * The experiment: one thread watches itself while it spins, and another on the same CPU wakes
+ * again and again, so that the first must be preempted. Its count of involuntary switches
+ * (getrusage) tells the truth to compare with.
+ */
 #include "rt/preempt.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdint.h>
+#ifndef TAKT_PREEMPT_RSEQ
 
-#if defined __GLIBC__ && __has_include(<sys/rseq.h>) && (defined __x86_64__ || defined __aarch64__)
-#include <sys/rseq.h>
-#define HAVE_RSEQ 1
+bool takt_preempt_probe(void)
+{
+    return false;
+}
+
 #else
-#define HAVE_RSEQ 0
-#endif
 
-#if HAVE_RSEQ
+#include "takt/time.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 /* A section of one byte that no thread ever runs. The kernel wants rseq's signature in the four
  * bytes before the place where an aborted section would go on, and stops the program without it. */
-#if defined __x86_64__
+#ifdef __x86_64__
 __asm__(".pushsection .text\n"
         ".long 0x53053053\n"
         "takt_preempt_abort: ud2\n"
@@ -32,103 +39,108 @@ __asm__(".pushsection .text\n"
 extern const char takt_preempt_abort[] __attribute__((visibility("hidden")));
 extern const char takt_preempt_start[] __attribute__((visibility("hidden")));
 
+_Atomic uint64_t takt_preempt_mark;
+
 static struct rseq_cs nowhere __attribute__((aligned(32)));
 
-static void describe(void)
+enum { PROBE_NS = 20000000, SPIN_NS = 30000, NAP_NS = 100000, ENOUGH = 3 };
+
+struct trial {
+    _Atomic bool over;
+    int seen, missed;  /* of the rounds with a switch */
+    int kept, cleared; /* of those without */
+};
+
+static long switches(void)
+{
+    struct rusage r;
+    return getrusage(RUSAGE_THREAD, &r) == 0 ? r.ru_nivcsw : 0;
+}
+
+static void spin(void)
+{
+    for (int64_t end = takt_now_ns() + SPIN_NS; takt_now_ns() < end;)
+        ;
+}
+
+static void *watch(void *arg)
+{
+    struct trial *t = arg;
+    uint64_t mark = (uint64_t)(uintptr_t)&nowhere;
+    volatile uint64_t *slot = takt_preempt_slot();
+    int64_t end = takt_now_ns() + PROBE_NS;
+    while (takt_now_ns() < end && t->seen < ENOUGH) {
+        long before = switches();
+        *slot = mark;
+        spin();
+        bool cleared = *slot != mark;
+        *slot = 0;
+        if (switches() != before)
+            *(cleared ? &t->seen : &t->missed) += 1;
+        else
+            *(cleared ? &t->cleared : &t->kept) += 1;
+    }
+    atomic_store(&t->over, true);
+    return NULL;
+}
+
+static void *disturb(void *arg)
+{
+    struct trial *t = arg;
+    while (!atomic_load(&t->over))
+        takt_sleep_until_ns(takt_now_ns() + NAP_NS);
+    return NULL;
+}
+
+/* Both threads plain, without signals, and on the CPU that we are on. */
+static bool prepare(pthread_attr_t *attr)
+{
+    cpu_set_t here;
+    sigset_t all;
+    int cpu = sched_getcpu();
+    if (cpu < 0 || cpu >= CPU_SETSIZE || pthread_attr_init(attr) != 0)
+        return false;
+    CPU_ZERO(&here);
+    CPU_SET(cpu, &here);
+    sigfillset(&all);
+    pthread_attr_setaffinity_np(attr, sizeof here, &here);
+    pthread_attr_setsigmask_np(attr, &all);
+    pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+    return true;
+}
+
+static bool try_it(void)
+{
+    struct trial t = {0};
+    pthread_attr_t attr;
+    pthread_t watcher, disturber;
+    if (!prepare(&attr))
+        return false;
+    bool ran = pthread_create(&watcher, &attr, watch, &t) == 0;
+    if (ran) {
+        bool both = pthread_create(&disturber, &attr, disturb, &t) == 0;
+        pthread_join(watcher, NULL);
+        if (both)
+            pthread_join(disturber, NULL);
+    }
+    pthread_attr_destroy(&attr);
+    return ran && t.kept > t.cleared && t.seen >= t.missed;
+}
+
+static void probe(void)
 {
     nowhere.start_ip = (uintptr_t)takt_preempt_start;
     nowhere.post_commit_offset = 1;
     nowhere.abort_ip = (uintptr_t)takt_preempt_abort;
-}
-
-static _Atomic int can_tell = -1; /* -1: not known yet */
-
-static volatile uint64_t *slot(void)
-{
-    struct rseq *area = (struct rseq *)(void *)((char *)__builtin_thread_pointer() + __rseq_offset);
-    return (volatile uint64_t *)&area->rseq_cs;
-}
-
-void takt_preempt_arm(void)
-{
-    if (atomic_load_explicit(&can_tell, memory_order_relaxed) == 1)
-        *slot() = (uint64_t)(uintptr_t)&nowhere;
-}
-
-int takt_preempt_check(void)
-{
-    if (atomic_load_explicit(&can_tell, memory_order_relaxed) != 1)
-        return -1;
-    int preempted = *slot() == 0;
-    *slot() = 0;
-    return preempted;
-}
-
-static void nothing(int signal)
-{
-}
-
-/* Left alone, the address must stay; after a signal to ourselves, it must be gone. In a thread of
- * its own, so that the program's signal mask and handlers are disturbed as little as can be. */
-static void *experiment(void *arg)
-{
-    volatile uint64_t *at = slot();
-    bool stays = false;
-    for (int attempt = 0; attempt < 16 && !stays; attempt++) {
-        *at = (uint64_t)(uintptr_t)&nowhere;
-        for (volatile int i = 0; i < 100; i++)
-            ;
-        stays = *at != 0;
-    }
-    *at = (uint64_t)(uintptr_t)&nowhere;
-    sigset_t urgent;
-    sigemptyset(&urgent);
-    sigaddset(&urgent, SIGURG);
-    pthread_sigmask(SIG_UNBLOCK, &urgent, NULL);
-    pthread_kill(pthread_self(), SIGURG);
-    bool goes = *at == 0;
-    *at = 0;
-    *(bool *)arg = stays && goes;
-    return NULL;
+    if (__rseq_size > 0 && try_it())
+        atomic_store(&takt_preempt_mark, (uint64_t)(uintptr_t)&nowhere);
 }
 
 bool takt_preempt_probe(void)
 {
-    int known = atomic_load(&can_tell);
-    if (known >= 0)
-        return known;
-    bool works = false;
-    describe();
-    struct sigaction ours = {.sa_handler = nothing}, before;
-    if (__rseq_size > 0 && sigaction(SIGURG, NULL, &before) == 0) {
-        /* SIGURG is ignored by default; only a handler makes the kernel touch the thread. */
-        bool is_default = before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN;
-        if (is_default)
-            sigaction(SIGURG, &ours, NULL);
-        pthread_t thread;
-        if (!pthread_create(&thread, NULL, experiment, &works))
-            pthread_join(thread, NULL);
-        if (is_default)
-            sigaction(SIGURG, &before, NULL);
-    }
-    atomic_store(&can_tell, works);
-    return works;
-}
-
-#else
-
-bool takt_preempt_probe(void)
-{
-    return false;
-}
-
-void takt_preempt_arm(void)
-{
-}
-
-int takt_preempt_check(void)
-{
-    return -1;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, probe);
+    return atomic_load(&takt_preempt_mark) != 0;
 }
 
 #endif

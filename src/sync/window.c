@@ -221,8 +221,6 @@ static void write_from(struct takt_window *w, const struct source *from, size_t 
 {
     if (frames == 0)
         return;
-    if (frames > UINT64_MAX - position)
-        frames = (size_t)(UINT64_MAX - position);
     follow(w, position);
     w->write_end = position + frames;
     for (size_t done = 0; done < frames;) {

@@ -2,7 +2,9 @@
 #include "sync/wake.h"
 #include "tap.h"
 
-enum { SIGNALLERS = 3, PARTS = 2 };
+#include <sched.h>
+
+enum { SIGNALLERS = 3, PARTS = 3 };
 
 static int64_t soon_ns(void)
 {
@@ -99,9 +101,53 @@ static void wake_by_many_with_time_outs_loses_no_signal(void)
            (unsigned long long)woken, (unsigned long long)timed_out);
 }
 
+/* A time-out and a signal that meet: the signal is had by this wait or by the next. Each round
+ * has one signal only, so that no other covers for it. */
+struct duel {
+    struct takt_wake wake;
+    _Atomic uint64_t answered;
+    uint64_t signalled;
+    int64_t deadline_ns;
+    _Atomic bool over;
+};
+
+static void *signal_once_a_round(void *arg)
+{
+    struct duel *d = arg;
+    while (!stress_over(d->deadline_ns)) {
+        takt_wake_signal(&d->wake);
+        d->signalled++;
+        while (atomic_load(&d->answered) < d->signalled && !atomic_load(&d->over))
+            sched_yield();
+    }
+    atomic_store(&d->over, true);
+    return NULL;
+}
+
+static void wake_signal_that_meets_a_time_out_is_not_lost(void)
+{
+    struct duel d = {.deadline_ns = stress_deadline_ns(PARTS)};
+    int64_t last_ns = d.deadline_ns + 20000000000;
+    pthread_t t;
+    CHECK(pthread_create(&t, NULL, signal_once_a_round, &d) == 0);
+    while (!atomic_load(&d.over)) {
+        if (takt_wake_wait(&d.wake, 0))
+            atomic_fetch_add(&d.answered, 1);
+        else if (stress_over(last_ns))
+            atomic_store(&d.over, true);
+    }
+    pthread_join(t, NULL);
+    if (takt_wake_wait(&d.wake, 0))
+        atomic_fetch_add(&d.answered, 1);
+    CHECK(d.signalled > 0);
+    CHECK_INT(atomic_load(&d.answered), d.signalled);
+    printf("# %llu rounds\n", (unsigned long long)d.signalled);
+}
+
 int main(void)
 {
     RUN(wake_to_and_fro_loses_no_signal);
     RUN(wake_by_many_with_time_outs_loses_no_signal);
+    RUN(wake_signal_that_meets_a_time_out_is_not_lost);
     return tap_done();
 }

@@ -16,6 +16,27 @@ ssize_t __wrap_write(int fd, const void *x, size_t n)
     return __real_write(fd, x, n);
 }
 
+ssize_t __real_read(int fd, void *x, size_t n);
+ssize_t __wrap_read(int fd, void *x, size_t n);
+
+/* Events that "another thread" pushes just before, and just after, the fd is drained. */
+static struct takt_event_queue *meddled;
+static int meddle_before, meddle_after, meddle_next;
+
+static void meddle(int *times)
+{
+    for (; *times; --*times, meddle_next++)
+        takt_event_queue_push(meddled, &meddle_next);
+}
+
+ssize_t __wrap_read(int fd, void *x, size_t n)
+{
+    meddle(&meddle_before);
+    ssize_t got = __real_read(fd, x, n);
+    meddle(&meddle_after);
+    return got;
+}
+
 static struct takt_event_queue *open_queue(size_t elem_bytes, size_t capacity)
 {
     struct takt_event_queue *q;
@@ -104,6 +125,32 @@ static void event_queue_writes_to_the_fd_once_for_many_pushes(void)
     takt_event_queue_destroy(q);
 }
 
+/* Whatever is pushed while pop is about to say that there is none, and whatever the fd was before:
+ * none is lost, and the fd is readable as long as there are some. */
+static void event_queue_pushes_in_the_midst_of_a_pop_keep_the_fd_readable(void)
+{
+    for (int was = 0; was < 3; was++)
+        for (int before = 0; before < 3; before++)
+            for (int after = 0; after < 3; after++) {
+                struct takt_event_queue *q = meddled = open_queue(sizeof(int), 8);
+                int got = 0, out = 0;
+                CHECK(q);
+                for (meddle_next = 0; meddle_next < was; meddle_next++)
+                    takt_event_queue_push(q, &meddle_next);
+                for (; out < was; out++)
+                    CHECK(takt_event_queue_pop(q, &got) && got == out);
+                meddle_before = before;
+                meddle_after = after;
+                for (; out < was + before + after; out++) {
+                    CHECK(takt_event_queue_pop(q, &got) && got == out);
+                    CHECK(readable(q));
+                }
+                CHECK(!takt_event_queue_pop(q, &got));
+                CHECK(!readable(q));
+                takt_event_queue_destroy(q);
+            }
+}
+
 static void event_queue_capacity_is_rounded_up(void)
 {
     static const size_t asked[] = {1, 2, 3, 5, 64, 65}, granted[] = {2, 2, 4, 8, 64, 128};
@@ -154,6 +201,7 @@ int main(void)
     RUN(event_queue_fd_is_readable_exactly_until_pop_says_none);
     RUN(event_queue_many_laps_keep_order_and_size);
     RUN(event_queue_writes_to_the_fd_once_for_many_pushes);
+    RUN(event_queue_pushes_in_the_midst_of_a_pop_keep_the_fd_readable);
     RUN(event_queue_capacity_is_rounded_up);
     RUN(event_queue_create_refuses_what_cannot_be);
     RUN(event_queue_create_survives_any_failing_request);

@@ -166,7 +166,8 @@ static void settings_out_of_range_are_refused(void)
     struct takt_error e;
     CHECK_INT(takt_level_create(&(struct takt_level_cfg){.channels = 65}, &l, &e), TAKT_ERR_ARG);
     CHECK_INT(takt_level_create(&(struct takt_level_cfg){.rms_s = -1}, &l, &e), TAKT_ERR_ARG);
-    CHECK_INT(takt_level_create(&(struct takt_level_cfg){.hold_s = NAN}, &l, &e), TAKT_ERR_ARG);
+    CHECK_INT(takt_level_create(&(struct takt_level_cfg){.hold_s = (double)NAN}, &l, &e),
+              TAKT_ERR_ARG);
     CHECK(!l);
 }
 

@@ -263,6 +263,28 @@ static void window_counts_every_frame_that_finds_no_room(void)
     takt_window_destroy(w);
 }
 
+/* Once behind, it leaves frames out until a whole window fits: crumbs would make none. */
+static void window_behind_begins_again_only_with_room_for_a_whole_window(void)
+{
+    struct takt_window *w;
+    struct takt_window_cfg cfg = {.size_frames = 8, .hop_frames = 2, .capacity_frames = 16};
+    const float *x;
+    uint64_t at;
+    CHECK(takt_window_create(&cfg, &w, NULL) == 0);
+    feed(w, 1, 20, 0, false);
+    CHECK_INT(takt_window_dropped_frames(w), 4);
+    for (uint64_t n = 0; n < 5; n++) {
+        CHECK(takt_window_next(w, &x, &at) && at == 2 * n);
+        feed(w, 1, 2, 20 + 2 * n, false);
+        /* The window held and those behind it leave 2 * n frames free. */
+        CHECK_INT(takt_window_dropped_frames(w), 4 + 2 * (n < 4 ? n + 1 : 4));
+    }
+    feed(w, 1, 6, 30, false);
+    CHECK(takt_window_next(w, &x, &at) && at == 28 && is_window(x, 8, 1, 28));
+    CHECK_INT(takt_window_lost(w), 28 / 2 - 5);
+    takt_window_destroy(w);
+}
+
 /* Frames between windows take no room: windows far apart fit a ring of two of them. */
 static void window_hop_of_any_length_needs_room_for_its_windows_only(void)
 {
@@ -358,6 +380,7 @@ int main(void)
     RUN(window_hands_out_exactly_the_whole_windows);
     RUN(window_reader_that_is_slow_loses_whole_windows_only);
     RUN(window_counts_every_frame_that_finds_no_room);
+    RUN(window_behind_begins_again_only_with_room_for_a_whole_window);
     RUN(window_hop_of_any_length_needs_room_for_its_windows_only);
     RUN(window_takes_any_positions);
     RUN(window_create_fills_in_defaults_and_refuses_what_cannot_be);
