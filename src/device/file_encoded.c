@@ -4,9 +4,11 @@
  *
  * A FLAC file that was never closed has no length in its STREAMINFO, and players then refuse it or
  * show none. Each of libFLAC's frames reaches us in one piece; we count them, and write the count,
- * which is five bytes long, into STREAMINFO behind each. An Ogg file's length is on its last
- * page; pages are made to be flushed every quarter of a second, and the headers are held back until
- * they can go to disk together with the first sound, since players refuse a file without any.
+ * which is five bytes long, into STREAMINFO behind each. An Ogg file's length is on its last page;
+ * pages are made to be flushed every quarter of a second.
+ *
+ * Headers alone are no recording to most players. So the file's beginning is held in memory, and
+ * the file is made only when it can begin with its first sound.
  *
  * Invariants: good_bytes is where the last whole piece ends (a FLAC frame, an Ogg page).
  */
@@ -27,7 +29,8 @@ enum {
     FIRST_LATENCY_MS = 20, /* Ogg: of the first page of sound … */
     PAGE_LATENCY_MS = 250, /* … and of those behind it */
     HEADER_PAGES = 2,
-    HEAD_BYTES_MAX = 1 << 17
+    HEAD_BYTES_MAX = 1 << 18,
+    TOTAL_END = STREAMINFO_AT + TOTAL_AT + 5
 };
 
 struct encoded {
@@ -42,7 +45,7 @@ struct encoded {
     uint64_t good_bytes;
     uint64_t flac_frames; /* whole ones in the file */
     uint64_t given_frames;
-    unsigned char *head; /* Ogg: what is held back; NULL once it is on disk */
+    unsigned char *head; /* what is held back; NULL once it is on disk */
     size_t head_bytes;
     int head_pages;
     struct takt_encode_state *coder; /* FLAC: dither before the encoder rounds */
@@ -81,29 +84,51 @@ static sf_count_t io_read(void *to, sf_count_t bytes, void *user)
     return n > 0 ? n : 0;
 }
 
-/* Ogg: keeps the file's beginning until the first page of sound is whole, which is when the body
- * of the third page comes. True when it was kept. */
+/* Keeps the file's beginning in memory. False once it holds sound: then it is to be let go. */
 static bool hold_back(struct encoded *w, const unsigned char *from, size_t bytes)
 {
-    bool page = bytes >= 4 && !memcmp(from, "OggS", 4);
-    if (!w->head || w->at != w->head_bytes || bytes > HEAD_BYTES_MAX - w->head_bytes)
+    bool page = !w->flac && bytes >= 4 && !memcmp(from, "OggS", 4);
+    if (bytes > HEAD_BYTES_MAX - w->at)
         return false;
-    memcpy(w->head + w->head_bytes, from, bytes);
-    w->head_bytes += bytes;
+    memcpy(w->head + w->at, from, bytes);
+    w->head_bytes = w->at + bytes > w->head_bytes ? (size_t)w->at + bytes : w->head_bytes;
     w->head_pages += page;
-    return page || w->head_pages <= HEADER_PAGES;
+    /* A FLAC frame comes in one piece; a page's body follows its head. */
+    return w->flac ? !w->flac_frames : page || w->head_pages <= HEADER_PAGES;
 }
 
-/* Lets go of it. 0 or the errno. */
+/* Puts how many frames are in the file so far into STREAMINFO, at the file's beginning. */
+static void put_total(const struct encoded *w, unsigned char *file)
+{
+    unsigned char *info = file + STREAMINFO_AT, *t = info + TOTAL_AT;
+    uint64_t block = (uint64_t)info[BLOCK_SIZE_AT] << 8 | info[BLOCK_SIZE_AT + 1];
+    uint64_t total = w->flac_frames * block;
+    total = total < w->given_frames ? total : w->given_frames;
+    t[0] = (unsigned char)((t[0] & 0xf0) | (total >> 32 & 0x0f));
+    for (int i = 0; i < 4; i++)
+        t[1 + i] = (unsigned char)(total >> (24 - 8 * i));
+}
+
+/* Makes the file, with all of its beginning at once. 0 or the errno. */
 static int release_head(struct encoded *w)
 {
-    int err = w->head ? takt_file_write_at(w->fd, w->head, w->head_bytes, 0) : 0;
+    if (w->flac && w->head_bytes >= TOTAL_END)
+        put_total(w, w->head);
+    w->fd = open(w->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int err = w->fd < 0 ? errno : takt_file_write_at(w->fd, w->head, w->head_bytes, 0);
     free(w->head);
     w->head = NULL;
     double latency_ms = PAGE_LATENCY_MS;
-    if (w->file)
+    if (w->file && !w->flac)
         sf_command(w->file, SFC_SET_OGG_PAGE_LATENCY_MS, &latency_ms, sizeof latency_ms);
     return err;
+}
+
+static int write_piece(struct encoded *w, const unsigned char *from, size_t bytes)
+{
+    if (!w->head)
+        return takt_file_write_at(w->fd, from, bytes, w->at);
+    return hold_back(w, from, bytes) ? 0 : release_head(w);
 }
 
 /* Once a write has failed, nothing more goes to disk, but the encoder is told that all is well, so
@@ -114,19 +139,16 @@ static sf_count_t io_write(const void *from, sf_count_t bytes, void *user)
     const unsigned char *b = from;
     bool appends = w->at == w->end_bytes;
     if (!w->failed) {
-        bool page = !w->flac && bytes >= 4 && !memcmp(b, "OggS", 4);
-        if (page)
+        if (!w->flac && bytes >= 4 && !memcmp(b, "OggS", 4))
             w->good_bytes = w->at; /* what came before is a whole page */
-        int err = 0;
-        if (!w->head)
-            err = takt_file_write_at(w->fd, from, (size_t)bytes, w->at);
-        else if (!hold_back(w, b, (size_t)bytes))
-            err = release_head(w);
+        bool frame = w->flac && appends && bytes > 2 && b[0] == 0xff && (b[1] & 0xfc) == 0xf8;
+        w->flac_frames += frame;
+        int err = write_piece(w, b, (size_t)bytes);
         if (err) {
             w->failed = true;
             w->failure = err;
+            w->flac_frames -= frame;
         } else if (w->flac && appends) {
-            w->flac_frames += bytes > 2 && b[0] == 0xff && (b[1] & 0xfc) == 0xf8;
             w->good_bytes = w->at + (uint64_t)bytes;
         }
     }
@@ -139,29 +161,24 @@ static SF_VIRTUAL_IO io = {io_length, io_seek, io_read, io_write, io_tell};
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-/* Writes how many frames are in the file so far into STREAMINFO. */
+/* The same on disk. */
 static int write_total(struct encoded *w)
 {
-    unsigned char info[STREAMINFO_AT + TOTAL_AT + 5];
-    if (pread(w->fd, info, sizeof info, 0) != sizeof info)
+    unsigned char file[TOTAL_END];
+    if (w->head)
+        return 0;
+    if (pread(w->fd, file, sizeof file, 0) != sizeof file)
         return EIO;
-    uint64_t block = (uint64_t)info[STREAMINFO_AT + BLOCK_SIZE_AT] << 8 |
-                     info[STREAMINFO_AT + BLOCK_SIZE_AT + 1];
-    uint64_t total = w->flac_frames * block;
-    total = total < w->given_frames ? total : w->given_frames;
-    unsigned char *t = info + STREAMINFO_AT + TOTAL_AT;
-    t[0] = (unsigned char)((t[0] & 0xf0) | (total >> 32 & 0x0f));
-    for (int i = 0; i < 4; i++)
-        t[1 + i] = (unsigned char)(total >> (24 - 8 * i));
-    return takt_file_write_at(w->fd, t, 5, STREAMINFO_AT + TOTAL_AT);
+    put_total(w, file);
+    return takt_file_write_at(w->fd, file + TOTAL_END - 5, 5, TOTAL_END - 5);
 }
 
 static int give_up(struct encoded *w, struct takt_error *e)
 {
-    if (ftruncate(w->fd, (off_t)w->good_bytes) != 0) {
+    if (w->fd >= 0 && ftruncate(w->fd, (off_t)w->good_bytes) != 0) {
         /* A broken end is passed over by players. */
     }
-    if (w->flac)
+    if (w->fd >= 0 && w->flac)
         write_total(w);
     return takt_file_write_error(e, w->path, w->failure ? w->failure : EIO);
 }
@@ -240,7 +257,7 @@ static int encoded_close(struct takt_file_writer *base, struct takt_error *e)
     if (w->file)
         sf_close(w->file);
     w->file = NULL;
-    if (w->head && !w->failed && release_head(w) != 0)
+    if (w->head && !w->failed && (w->failure = release_head(w)) != 0)
         w->failed = true;
     if (w->failed && !had_failed)
         result = give_up(w, e);
@@ -265,19 +282,13 @@ int takt_encoded_open(const struct takt_file_writer_cfg *cfg, bool flac,
     w->path = strdup(cfg->path);
     w->coder = calloc(cfg->channels, sizeof *w->coder);
     w->piece = malloc((size_t)PIECE_FRAMES * cfg->channels * sizeof *w->piece);
-    w->head = flac ? NULL : malloc(HEAD_BYTES_MAX);
-    if (!w->path || !w->coder || !w->piece || !(w->head || flac)) {
+    w->head = malloc(HEAD_BYTES_MAX);
+    if (!w->path || !w->coder || !w->piece || !w->head) {
         free_encoded(w);
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
     }
     for (uint32_t c = 0; c < cfg->channels; c++)
         takt_encode_init(&w->coder[c], cfg->dither, cfg->clip, cfg->seed + c);
-    w->fd = open(cfg->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (w->fd < 0) {
-        int err = takt_fail(e, TAKT_ERR_IO, errno, "%.120s: cannot create it", cfg->path);
-        free_encoded(w);
-        return err;
-    }
     int pcm = w->format == TAKT_S16 ? SF_FORMAT_PCM_16 : SF_FORMAT_PCM_24;
     SF_INFO info = {.samplerate = (int)cfg->rate_hz,
                     .channels = (int)cfg->channels,
