@@ -75,5 +75,5 @@ int main(int count, char **arguments)
     signal(SIGPIPE, SIG_IGN); /* a write fails instead, and each part can end in order */
     signal(SIGXFSZ, SIG_IGN); /* the same for a recording that may not grow further */
     int status = run(&o, count, arguments);
-    return output_flush(&o) == OUTPUT_FAILED && !status ? EXIT_FAILED : status;
+    return output_flush() == OUTPUT_FAILED && !status ? EXIT_FAILED : status;
 }
