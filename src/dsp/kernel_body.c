@@ -46,16 +46,18 @@ static void clamp(float *out, const float *in, float limit, size_t n)
     }
 }
 
-/* Halves onto halves: five additions deep, where one after the other would be 32. */
+/* Halves onto halves: five additions deep, where one after the other would be 32. The first two
+ * fit in the registers that the lanes are in. */
 static double add_lanes(const float *lanes)
 {
-    double half[LANES / 2];
-    for (size_t k = 0; k < LANES / 2; k++)
-        half[k] = (double)lanes[k] + (double)lanes[k + LANES / 2];
-    for (size_t width = LANES / 4; width; width /= 2)
-        for (size_t k = 0; k < width; k++)
-            half[k] += half[k + width];
-    return half[0];
+    float quarter[LANES / 4];
+    double half[LANES / 8];
+    for (size_t k = 0; k < LANES / 4; k++)
+        quarter[k] =
+            (lanes[k] + lanes[k + LANES / 2]) + (lanes[k + LANES / 4] + lanes[k + LANES / 4 * 3]);
+    for (size_t k = 0; k < LANES / 8; k++)
+        half[k] = (double)quarter[k] + (double)quarter[k + LANES / 8];
+    return (half[0] + half[2]) + (half[1] + half[3]);
 }
 
 /* What is left after the whole rows of lanes, filled up with zeros. Lanes are only ever indexed by

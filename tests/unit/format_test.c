@@ -170,8 +170,12 @@ static float any_float(enum takt_sample format, struct takt_random *r)
         x = (float)(2.2 * takt_random_unit(r) - 1.1);
     if (kind == 2)
         x = (float)((floor((2 * takt_random_unit(r) - 1) * scale) + 0.5) / scale);
-    if (kind == 3)
-        x = nextafterf((float)((double)takt_random_below(r, 9) / 2 / scale - 1), (float)INFINITY);
+    if (kind == 3) { /* around both ends: half steps, and the floats next to them */
+        double steps = ((double)takt_random_below(r, 13) - 6) / 2;
+        double end = takt_random_below(r, 2) ? 1 : -1;
+        x = (float)(end + steps / scale);
+        x = takt_random_below(r, 2) ? x : nextafterf(x, takt_random_below(r, 2) ? 2.0f : -2.0f);
+    }
     return x;
 }
 
