@@ -766,9 +766,12 @@ static const char *const kinds[] = {"h.wav", "h.flac", "h.opus"};
 static long make_victim(size_t kind, unsigned char *into)
 {
     struct takt_file_writer_cfg cfg = cfg_of(kinds[kind], kind < 2 ? TAKT_S16 : 0, 2);
-    if (write_file(&cfg, kind == 2 ? 3000 : 200) < 0)
-        return -1;
+    int err = write_file(&cfg, kind == 2 ? 3000 : 200);
     long size = load(kinds[kind]);
+    if (err < 0 || size <= 200)
+        printf("# %s: error %d, %ld bytes\n", kinds[kind], err, size);
+    if (err < 0 || size < 0)
+        return -1;
     memcpy(into, bytes, (size_t)size);
     return size;
 }
