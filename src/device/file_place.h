@@ -1,0 +1,32 @@
+/*
+ * device/file_place.h - where a recording may be made: in a regular file that nobody else plays or
+ * records.
+ *
+ * Making a recording empties the file, so a file that is being played would lose its sound. Sources
+ * hold a shared flock(2) on their file and recordings an exclusive one, across all programs that
+ * use takt. A file system without such locks is used without them.
+ * Thread: control or worker. RT: no.
+ */
+#ifndef TAKT_DEVICE_FILE_PLACE_H
+#define TAKT_DEVICE_FILE_PLACE_H
+
+#include "takt/error.h"
+
+/* Would create succeed? Looks, and changes nothing. Errors: TAKT_ERR_IO. */
+int takt_file_check_place(const char *path, struct takt_error *e);
+
+/* Creates the file, or empties it, for reading and writing. Never waits for another program.
+ * Returns the descriptor. Errors: TAKT_ERR_IO; an existing file is then as it was. */
+int takt_file_create(const char *path, struct takt_error *e);
+
+/* Keeps recordings off the file; the descriptor, or -1 where that cannot be had: the file is just
+ * being recorded, which may be played. */
+int takt_file_hold(const char *path);
+
+/* Ends either. 0, or the errno of what the system had kept for this moment. fd < 0 is fine. */
+int takt_file_let_go(int fd);
+
+/* The end of the path, where the name is, short enough for any message: at most 80 bytes. */
+const char *takt_file_tail(const char *path);
+
+#endif
