@@ -4,13 +4,14 @@
  *
  * A FLAC file that was never closed has no length in its STREAMINFO, and players then refuse it or
  * show none. Each of libFLAC's frames reaches us in one piece; we count them, and write the count,
- * which is five bytes long, into STREAMINFO behind each. An Ogg file's length is on its last
- * page; pages are made to be flushed every quarter of a second and reach the disk whole, and the
- * headers are held back until they can go there together with the first sound, since players
- * refuse a file without any.
+ * which is five bytes long, into STREAMINFO behind each. An Ogg file's length is on its last page;
+ * pages are made to be flushed every quarter of a second, and reach the disk whole.
  *
- * Invariants: good_bytes is where the last whole piece ends in the file (a FLAC frame, an Ogg
- * page).
+ * Headers alone are no recording to most players. So the file's beginning is held in memory, and
+ * the file is made, or emptied, only when it can begin with its first sound.
+ *
+ * Invariants: good_bytes is where the last whole piece ends (a FLAC frame, an Ogg page), in the
+ * file or, while there is a head, in that.
  */
 #include "base/fail.h"
 #include "base/random.h"
@@ -30,15 +31,9 @@ enum {
     TOTAL_AT = 13,         /* in STREAMINFO: 36 bits, beginning with the lower half of this byte */
     FIRST_LATENCY_MS = 20, /* Ogg: of the first page of sound … */
     PAGE_LATENCY_MS = 250, /* … and of those behind it */
-    HEADER_PAGES = 2
-};
-
-struct ogg {
-    struct takt_ogg pages;
-    int held_pages; /* up to the first of sound; 0 once they are on disk */
-    size_t held_bytes;
-    bool has_sound; /* on disk */
-    unsigned char held[(HEADER_PAGES + 1) * TAKT_OGG_PAGE_BYTES_MAX];
+    HEADER_PAGES = 2,
+    HEAD_BYTES_MAX = (HEADER_PAGES + 1) * TAKT_OGG_PAGE_BYTES_MAX,
+    TOTAL_END = STREAMINFO_AT + TOTAL_AT + 5
 };
 
 struct encoded {
@@ -53,7 +48,9 @@ struct encoded {
     uint64_t good_bytes;
     uint64_t flac_frames; /* whole ones in the file */
     uint64_t given_frames;
-    struct ogg *ogg;                 /* NULL in a FLAC */
+    unsigned char *head;             /* what is held back; NULL once it is on disk */
+    struct takt_ogg *ogg;            /* NULL in a FLAC */
+    int ogg_pages;                   /* in the head */
     struct takt_encode_state *coder; /* FLAC: dither before the encoder rounds */
     enum takt_sample format;
     int32_t *piece;
@@ -85,49 +82,77 @@ static sf_count_t io_tell(void *user)
 static sf_count_t io_read(void *to, sf_count_t bytes, void *user)
 {
     struct encoded *w = user;
+    if (w->head)
+        return 0; /* an encoder does not read what it wrote */
     ssize_t n = pread(w->fd, to, (size_t)bytes, (off_t)w->at);
     w->at += n > 0 ? (uint64_t)n : 0;
     return n > 0 ? n : 0;
 }
 
+static int put(struct encoded *w, const void *from, size_t bytes, uint64_t at)
+{
+    if (!w->head)
+        return takt_file_write_at(w->fd, from, bytes, at);
+    if (at > HEAD_BYTES_MAX || bytes > HEAD_BYTES_MAX - at)
+        return EFBIG;
+    memcpy(w->head + at, from, bytes);
+    return 0;
+}
+
 static int append(struct encoded *w, const void *from, size_t bytes)
 {
-    int err = takt_file_write_at(w->fd, from, bytes, w->good_bytes);
+    int err = put(w, from, bytes, w->good_bytes);
     if (!err)
         w->good_bytes += bytes;
     return err;
 }
 
-static int release_held(struct encoded *w)
+/* Puts how many frames are in the file so far into STREAMINFO, at the file's beginning. */
+static void put_total(const struct encoded *w, unsigned char *file)
 {
-    struct ogg *o = w->ogg;
-    int err = append(w, o->held, o->held_bytes);
-    o->held_pages = 0;
-    o->held_bytes = 0;
+    unsigned char *info = file + STREAMINFO_AT, *t = info + TOTAL_AT;
+    uint64_t block = (uint64_t)info[BLOCK_SIZE_AT] << 8 | info[BLOCK_SIZE_AT + 1];
+    uint64_t total = w->flac_frames * block;
+    total = total < w->given_frames ? total : w->given_frames;
+    t[0] = (unsigned char)((t[0] & 0xf0) | (total >> 32 & 0x0f));
+    for (int i = 0; i < 4; i++)
+        t[1 + i] = (unsigned char)(total >> (24 - 8 * i));
+}
+
+/* Makes the file, with all of its beginning at once. */
+static int begin_file(struct encoded *w)
+{
+    struct takt_error e = {0};
+    int err = 0;
+    if (w->flac && w->good_bytes >= TOTAL_END)
+        put_total(w, w->head);
+    if (takt_file_empty(w->path, &w->fd, &e) < 0)
+        err = e.os_errno ? e.os_errno : EBUSY;
+    else
+        err = takt_file_write_at(w->fd, w->head, (size_t)w->good_bytes, 0);
+    free(w->head);
+    w->head = NULL;
+    if (err)
+        w->good_bytes = 0;
     return err;
 }
 
 static int take_page(void *arg, const void *page, size_t bytes)
 {
     struct encoded *w = arg;
-    struct ogg *o = w->ogg;
-    if (o->has_sound)
-        return append(w, page, bytes);
-    memcpy(o->held + o->held_bytes, page, bytes);
-    o->held_bytes += bytes;
-    o->has_sound = ++o->held_pages > HEADER_PAGES;
-    return o->has_sound ? release_held(w) : 0;
+    int err = append(w, page, bytes);
+    return !err && w->head && ++w->ogg_pages > HEADER_PAGES ? begin_file(w) : err;
 }
 
 /* Frames come at the end of the file, all else is a change to STREAMINFO. */
 static int take_flac(struct encoded *w, const unsigned char *b, size_t bytes)
 {
     if (w->at != w->good_bytes)
-        return takt_file_write_at(w->fd, b, bytes, w->at);
+        return put(w, b, bytes, w->at);
     int err = append(w, b, bytes);
     if (!err)
         w->flac_frames += bytes > 2 && b[0] == 0xff && (b[1] & 0xfc) == 0xf8;
-    return err;
+    return !err && w->head && w->flac_frames ? begin_file(w) : err;
 }
 
 /* Once a write has failed, nothing more goes to disk, but the encoder is told that all is well, so
@@ -137,7 +162,7 @@ static sf_count_t io_write(const void *from, sf_count_t bytes, void *user)
     struct encoded *w = user;
     if (!w->failed) {
         w->failure = w->flac ? take_flac(w, from, (size_t)bytes)
-                             : takt_ogg_feed(&w->ogg->pages, from, (size_t)bytes, take_page, w);
+                             : takt_ogg_feed(w->ogg, from, (size_t)bytes, take_page, w);
         w->failed = w->failure != 0;
     }
     w->at += (uint64_t)bytes;
@@ -149,30 +174,30 @@ static SF_VIRTUAL_IO io = {io_length, io_seek, io_read, io_write, io_tell};
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-/* Writes how many frames are in the file so far into STREAMINFO. */
+/* The same on disk. */
 static int write_total(struct encoded *w)
 {
-    unsigned char info[STREAMINFO_AT + TOTAL_AT + 5];
-    if (pread(w->fd, info, sizeof info, 0) != sizeof info)
+    unsigned char file[TOTAL_END];
+    if (w->head)
+        return 0;
+    if (pread(w->fd, file, sizeof file, 0) != sizeof file)
         return EIO;
-    uint64_t block = (uint64_t)info[STREAMINFO_AT + BLOCK_SIZE_AT] << 8 |
-                     info[STREAMINFO_AT + BLOCK_SIZE_AT + 1];
-    uint64_t total = w->flac_frames * block;
-    total = total < w->given_frames ? total : w->given_frames;
-    unsigned char *t = info + STREAMINFO_AT + TOTAL_AT;
-    t[0] = (unsigned char)((t[0] & 0xf0) | (total >> 32 & 0x0f));
-    for (int i = 0; i < 4; i++)
-        t[1 + i] = (unsigned char)(total >> (24 - 8 * i));
-    return takt_file_write_at(w->fd, t, 5, STREAMINFO_AT + TOTAL_AT);
+    put_total(w, file);
+    return takt_file_write_at(w->fd, file + TOTAL_END - 5, 5, TOTAL_END - 5);
 }
 
+/* Drops the broken end, and a file that could not even begin. */
 static int give_up(struct encoded *w, struct takt_error *e)
 {
-    if (ftruncate(w->fd, (off_t)w->good_bytes) != 0) {
-        /* A broken end is passed over by players. */
+    if (!w->head && w->fd >= 0 && !w->good_bytes) {
+        unlink(w->path);
+    } else if (!w->head && w->fd >= 0) {
+        if (ftruncate(w->fd, (off_t)w->good_bytes) != 0) {
+            /* A broken end is passed over by players. */
+        }
+        if (w->flac)
+            write_total(w);
     }
-    if (w->flac)
-        write_total(w);
     return takt_file_write_error(e, w->path, w->failure ? w->failure : EIO);
 }
 
@@ -229,10 +254,10 @@ static int encoded_write(struct takt_file_writer *base, const float *frames, uin
         return 0;
     w->given_frames += count;
     uint64_t frames_before = w->flac_frames;
-    bool had_sound = w->ogg && w->ogg->has_sound;
+    bool had_head = w->head;
     bool whole =
         w->flac ? write_flac(w, frames, count) : sf_writef_float(w->file, frames, count) == count;
-    if (w->ogg && w->ogg->has_sound && !had_sound)
+    if (had_head && !w->head)
         set_page_latency(w, PAGE_LATENCY_MS);
     if (whole && !w->failed) /* the length goes along with each of FLAC's frames */
         return w->flac_frames != frames_before ? encoded_settle(base, e) : 0;
@@ -244,6 +269,7 @@ static void free_encoded(struct encoded *w)
 {
     takt_file_let_go(w->fd);
     free(w->path);
+    free(w->head);
     free(w->ogg);
     free(w->coder);
     free(w->piece);
@@ -257,8 +283,8 @@ static int encoded_close(struct takt_file_writer *base, struct takt_error *e)
     int result = 0;
     if (w->file)
         sf_close(w->file);
-    if (w->ogg && w->ogg->held_pages && !w->failed) {
-        w->failure = release_held(w);
+    if (w->file && w->head && !w->failed) {
+        w->failure = begin_file(w);
         w->failed = w->failure != 0;
     }
     if (w->failed && !had_failed)
@@ -287,8 +313,9 @@ static struct encoded *make_encoded(const struct takt_file_writer_cfg *cfg, bool
     w->path = strdup(cfg->path);
     w->coder = calloc(cfg->channels, sizeof *w->coder);
     w->piece = malloc((size_t)PIECE_FRAMES * cfg->channels * sizeof *w->piece);
+    w->head = malloc(HEAD_BYTES_MAX);
     w->ogg = flac ? NULL : calloc(1, sizeof *w->ogg);
-    if (!w->path || !w->coder || !w->piece || !(w->ogg || flac)) {
+    if (!w->path || !w->coder || !w->piece || !w->head || !(w->ogg || flac)) {
         free_encoded(w);
         return NULL;
     }
@@ -296,8 +323,8 @@ static struct encoded *make_encoded(const struct takt_file_writer_cfg *cfg, bool
         takt_encode_init(&w->coder[c], cfg->dither, cfg->clip, cfg->seed + c);
     if (w->ogg && cfg->replays) {
         struct takt_random chance = takt_random_seed(cfg->seed);
-        w->ogg->pages.renumber = true;
-        w->ogg->pages.serial = (uint32_t)takt_random_u64(&chance);
+        w->ogg->renumber = true;
+        w->ogg->serial = (uint32_t)takt_random_u64(&chance);
     }
     return w;
 }
@@ -309,9 +336,9 @@ static int open_encoder(struct encoded *w, const struct takt_file_writer_cfg *cf
     SF_INFO info = {.samplerate = (int)cfg->rate_hz,
                     .channels = (int)cfg->channels,
                     .format = w->flac ? SF_FORMAT_FLAC | pcm : SF_FORMAT_OGG | SF_FORMAT_OPUS};
-    w->fd = takt_file_create(cfg->path, e);
-    if (w->fd < 0)
-        return w->fd;
+    int err = takt_file_claim(cfg->path, &w->fd, e);
+    if (err < 0)
+        return err;
     w->file = sf_open_virtual(&io, SFM_WRITE, &info, w);
     if (!w->file)
         return w->failure ? takt_file_write_error(e, cfg->path, w->failure)

@@ -24,7 +24,7 @@ const char *takt_file_tail(const char *path)
 }
 
 /* Refuses what is no regular file or in use, and locks what is. */
-static int claim(int fd, const char *path, struct takt_error *e)
+static int lock(int fd, const char *path, struct takt_error *e)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
@@ -46,21 +46,11 @@ static int open_to_record(const char *path, int more, struct takt_error *e)
     if (fd < 0)
         return takt_fail(e, TAKT_ERR_IO, errno, "%s: cannot %s it", takt_file_tail(path),
                          more ? "create" : "write to");
-    int err = claim(fd, path, e);
+    int err = lock(fd, path, e);
     if (err == 0)
         return fd;
     close(fd);
     return err;
-}
-
-int takt_file_create(const char *path, struct takt_error *e)
-{
-    int fd = open_to_record(path, O_CREAT, e);
-    if (fd < 0 || ftruncate(fd, 0) == 0)
-        return fd;
-    takt_fail(e, TAKT_ERR_IO, errno, "%s: cannot empty it", takt_file_tail(path));
-    takt_file_let_go(fd);
-    return TAKT_ERR_IO;
 }
 
 static int check_folder(const char *path, struct takt_error *e)
@@ -77,18 +67,27 @@ static int check_folder(const char *path, struct takt_error *e)
     return 0;
 }
 
-int takt_file_check_place(const char *path, struct takt_error *e)
+int takt_file_claim(const char *path, int *fd, struct takt_error *e)
 {
     struct stat st;
+    *fd = -1;
     if (stat(path, &st) != 0)
         return errno == ENOENT ? check_folder(path, e)
                                : takt_fail(e, TAKT_ERR_IO, errno, "%s: cannot record there",
                                            takt_file_tail(path));
-    int fd = open_to_record(path, 0, e);
-    if (fd < 0)
-        return fd;
-    takt_file_let_go(fd);
-    return 0;
+    *fd = open_to_record(path, 0, e);
+    return *fd < 0 ? *fd : 0;
+}
+
+int takt_file_empty(const char *path, int *fd, struct takt_error *e)
+{
+    if (*fd < 0)
+        *fd = open_to_record(path, O_CREAT, e);
+    if (*fd < 0)
+        return *fd;
+    return ftruncate(*fd, 0) == 0
+               ? 0
+               : takt_fail(e, TAKT_ERR_IO, errno, "%s: cannot empty it", takt_file_tail(path));
 }
 
 int takt_file_hold(const char *path)

@@ -12,12 +12,13 @@
 
 #include "takt/error.h"
 
-/* Would create succeed? Looks, and changes nothing. Errors: TAKT_ERR_IO. */
-int takt_file_check_place(const char *path, struct takt_error *e);
+/* Is it a place to record to? Locks the file where there is one, and changes nothing: *fd is its
+ * descriptor, or -1 where it is still to be made. Never waits. Errors: TAKT_ERR_IO. */
+int takt_file_claim(const char *path, int *fd, struct takt_error *e);
 
-/* Creates the file, or empties it, for reading and writing. Never waits for another program.
- * Returns the descriptor. Errors: TAKT_ERR_IO; an existing file is then as it was. */
-int takt_file_create(const char *path, struct takt_error *e);
+/* Empties the file that was claimed, or makes it: *fd is open for reading and writing then.
+ * Errors: TAKT_ERR_IO. */
+int takt_file_empty(const char *path, int *fd, struct takt_error *e);
 
 /* Keeps recordings off the file; the descriptor, or -1 where that cannot be had: the file is just
  * being recorded, which may be played. */

@@ -284,8 +284,10 @@ static int open_sink(struct sink *s, struct takt_error *e)
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
     struct takt_file_writer_cfg cfg = writer_cfg(s);
     int err = takt_file_writer_check(&cfg, e);
+    int fd = -1;
     if (err >= 0)
-        err = takt_file_check_place(s->path, e);
+        err = takt_file_claim(s->path, &fd, e); /* again at start: others may want it until then */
+    takt_file_let_go(fd);
     if (err < 0)
         return err;
     s->silence = calloc((size_t)PIECE_FRAMES * s->cfg.channels, sizeof *s->silence);

@@ -230,8 +230,10 @@ int takt_wav_open(const struct takt_file_writer_cfg *cfg, struct takt_file_write
     struct bytes b;
     make_header(&b, w, 0);
     w->header_bytes = (uint32_t)b.count;
-    w->fd = takt_file_create(cfg->path, e);
-    int err = w->fd < 0 ? w->fd : 0, failure = err ? 0 : write_header(w);
+    int err = takt_file_claim(cfg->path, &w->fd, e);
+    if (err == 0)
+        err = takt_file_empty(cfg->path, &w->fd, e);
+    int failure = err ? 0 : write_header(w);
     if (failure)
         err = takt_file_write_error(e, cfg->path, failure);
     if (err) {

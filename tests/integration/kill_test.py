@@ -19,7 +19,7 @@ RATE_HZ = 48000
 BLOCK_FRAMES = 256
 UNKNOWN = 2**63 - 1  # what libsndfile says of a FLAC file before its first frame
 RUNS = 100
-AT_ONCE = 17
+AT_ONCE = 25
 LOST_S_MAX = 1.0
 ALIVE_S = (0.3, 3.0)
 # file ending, sample format (None: the kind has none), channels

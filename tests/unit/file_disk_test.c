@@ -364,31 +364,40 @@ static int record_one(const char *name)
     return err;
 }
 
-static void a_file_that_is_being_played_is_not_recorded_over(void)
+static void play_and_record(const char *name)
 {
     struct takt_port *source, *sink, *other;
     struct takt_error e;
-    CHECK_INT(record_one("both.wav"), 0);
-    CHECK(symlink("both.wav", in_folder("link.wav")) == 0);
-    CHECK_INT(open_one("both.wav", true, &source, &e), 0);
-    CHECK_INT(open_one("both.wav", false, &sink, &e), TAKT_ERR_IO);
-    CHECK(strstr(e.text, "both.wav"));
-    CHECK_INT(open_one("link.wav", false, &sink, &e), TAKT_ERR_IO);
-    CHECK_INT(claimed("both.wav"), BLOCK_FRAMES);
+    char link[20];
+    snprintf(link, sizeof link, "link-%s", name);
+    CHECK_INT(record_one(name), 0);
+    CHECK(symlink(name, in_folder(link)) == 0);
+    CHECK_INT(open_one(name, true, &source, &e), 0);
+    CHECK_INT(open_one(name, false, &sink, &e), TAKT_ERR_IO);
+    CHECK(strstr(e.text, name));
+    CHECK_INT(open_one(link, false, &sink, &e), TAKT_ERR_IO);
+    CHECK_INT(claimed(name), BLOCK_FRAMES);
     source->ops->close(source);
     /* Played only after create: start finds out. */
-    CHECK_INT(open_one("both.wav", false, &sink, &e), 0);
-    CHECK_INT(open_one("both.wav", true, &source, &e), 0);
+    CHECK_INT(open_one(name, false, &sink, &e), 0);
+    CHECK_INT(open_one(name, true, &source, &e), 0);
     CHECK_INT(sink->ops->start(sink, &e), TAKT_ERR_IO);
-    CHECK_INT(claimed("both.wav"), BLOCK_FRAMES);
+    CHECK_INT(claimed(name), BLOCK_FRAMES);
     source->ops->close(source);
     /* Two recordings into one file. */
     CHECK_INT(sink->ops->start(sink, &e), 0);
-    CHECK_INT(open_one("both.wav", false, &other, &e), TAKT_ERR_IO);
+    CHECK_INT(open_one(name, false, &other, &e), TAKT_ERR_IO);
     CHECK_INT(sink->ops->stop(sink, &e), 0);
-    CHECK_INT(open_one("both.wav", false, &other, &e), 0);
+    CHECK_INT(open_one(name, false, &other, &e), 0);
     other->ops->close(other);
     sink->ops->close(sink);
+}
+
+static void a_file_that_is_being_played_is_not_recorded_over(void)
+{
+    play_and_record("both.wav");
+    play_and_record("both.flac");
+    play_and_record("both.opus");
 }
 
 /* Being valid at every instant, it can be played while it grows. */
