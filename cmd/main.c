@@ -15,19 +15,19 @@ const struct verb verbs[] = {
     {"devices", "[DEVICE]", "what can be listened and played to",
      "With a DEVICE or a recording, only that one.\n", "--json -h", verb_devices},
     {"meter", "[SOURCE]", "level, peak and contract of a source, live",
-     "RMS is smoothed over 0.3 s, peaks are held for 1.5 s. In the JSON lines, one each 0.1 s,\n"
-     "block_rms_dbfs is that of the last block: 20*log10(max(rms, 1e-10)).\n",
+     "RMS is smoothed over 0.3 s, peaks are held for 1.5 s. A JSON line comes each\n"
+     "0.1 s; its block_rms_dbfs is that of the last block: 20*log10(max(rms, 1e-10)).\n",
      "-i " STREAM_OPTIONS, verb_meter},
     {"play", "FILE", "play a recording", "", "-o " STREAM_OPTIONS, verb_play},
     {"record", "FILE", "record to .wav, .flac, .opus or .ogg",
-     "The file is whole at every instant: a crash or a full disk loses at most the last second.\n",
+     "The file is whole at every instant: a crash loses at most the last second.\n",
      "-i -f --dither " STREAM_OPTIONS, verb_record},
     {"run", "SOURCE [EFFECT...] SINK", "from a source through effects to a sink",
      "Effects: gain=dB, as in gain=-6dB.\n"
      "  takt run in.wav gain=-2dB out.wav --fast\n"
      "  takt run sim:voice null: -t 5 -b 64 --json\n",
      "-i -o -f --dither " STREAM_OPTIONS, verb_run},
-    {"demo", "", "fifteen seconds of everything, without a sound card",
+    {"demo", "", "15 s of everything, without a sound card",
      "With -o FILE the sound of the first part is recorded there.\n", "-o --strict -q -h",
      verb_demo},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
@@ -75,5 +75,5 @@ int main(int count, char **arguments)
     signal(SIGPIPE, SIG_IGN); /* a write fails instead, and each part can end in order */
     signal(SIGXFSZ, SIG_IGN); /* the same for a recording that may not grow further */
     int status = run(&o, count, arguments);
-    return output_flush(&o) == OUTPUT_FAILED && !status ? EXIT_FAILED : status;
+    return output_flush() == OUTPUT_FAILED && !status ? EXIT_FAILED : status;
 }

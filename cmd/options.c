@@ -18,7 +18,7 @@ const struct option_info option_infos[] = {
     {"-f, --format", "FORMAT", "of a recording: s16, s24, s32, f32 or u8"},
     {"--latency", "L", "low, high, or seconds"},
     {"--dither", NULL, "triangular dither where a recording loses bits"},
-    {"--fast", NULL, "on a virtual clock: as fast as it goes, the same on every run"},
+    {"--fast", NULL, "on a virtual clock: fast, and alike on every run"},
     {"--seed", "N", "of all chance in sim: and dither; 1 by default"},
     {"--priority", "P", "real-time priority 1 to 98, or off; 70 by default"},
     {"--json", NULL, "JSON lines on stdout; the last one is the summary"},

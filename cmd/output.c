@@ -1,10 +1,20 @@
 #include "output.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum output output_flush(const struct options *o)
+/* A write inside of printf leaves no reason behind; the pipe itself still tells. */
+static bool reader_is_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
+enum output output_flush(void)
 {
     static enum output so_far = OUTPUT_WELL;
     if (so_far)
@@ -12,9 +22,10 @@ enum output output_flush(const struct options *o)
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return OUTPUT_WELL;
-    if (errno == EPIPE)
+    int reason = errno;
+    if (reason == EPIPE || reader_is_gone())
         return so_far = OUTPUT_CLOSED;
-    complain(o, EXIT_FAILED, "cannot write to stdout: %s",
-             errno ? strerror(errno) : "an earlier write failed");
+    fprintf(stderr, "takt: cannot write to stdout: %s\n",
+            reason ? strerror(reason) : "an earlier write failed");
     return so_far = OUTPUT_FAILED;
 }

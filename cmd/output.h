@@ -5,12 +5,10 @@
 #ifndef CMD_OUTPUT_H
 #define CMD_OUTPUT_H
 
-#include "options.h"
-
 enum output { OUTPUT_WELL = 0, OUTPUT_CLOSED, OUTPUT_FAILED };
 
-/* Writes out what stdio holds. What it returned once other than OUTPUT_WELL, it returns for ever.
- * errno of a write before is lost, so flush often enough. */
-enum output output_flush(const struct options *o);
+/* Writes out what stdio holds. What it returned once, other than OUTPUT_WELL, it returns for ever.
+ * To be used instead of fflush, which would take the reason of a failure with it. */
+enum output output_flush(void);
 
 #endif

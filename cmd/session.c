@@ -39,6 +39,17 @@ static void tell(struct running *r, const char *format, ...)
     fprintf(stderr, "takt: %s\n", text);
 }
 
+static void note_simulated(struct running *r)
+{
+    const struct session *s = r->session;
+    if (s->options->quiet || s->options->json)
+        return;
+    if (s->default_in && !strncmp(r->actual.in_device, "sim:", 4))
+        tell(r, "no sound card in use; listening to the simulated %s", r->actual.in_device);
+    if (s->default_out && !strncmp(r->actual.out_device, "sim:", 4))
+        tell(r, "no sound card in use; playing to the simulated %s", r->actual.out_device);
+}
+
 static void take_events(struct running *r)
 {
     struct takt_event ev;
@@ -69,7 +80,7 @@ static void take_events(struct running *r)
 
 static void check_stdout(struct running *r)
 {
-    enum output state = output_flush(r->session->options);
+    enum output state = output_flush();
     r->ends |= state != OUTPUT_WELL;
     r->failed |= state == OUTPUT_FAILED;
 }
@@ -188,6 +199,7 @@ static int run(struct running *r)
     int status = make(r);
     if (status)
         return status;
+    note_simulated(r);
     if (takt_stream_start(r->stream) < 0) {
         struct takt_error e;
         takt_stream_error(r->stream, &e);
@@ -241,16 +253,4 @@ int session_verdict(const struct options *o, const struct takt_contract_snapshot
         return EXIT_OK;
     return complain(o, EXIT_BROKEN, "--strict: %llu of %llu deadlines missed",
                     (unsigned long long)c->misses_total, (unsigned long long)c->blocks);
-}
-
-void note_simulated(const struct options *o, bool in, bool out)
-{
-    struct takt_defaults d;
-    takt_defaults_get(&d);
-    if (o->quiet || o->json)
-        return;
-    if (in && !strncmp(d.in_device, "sim:", 4))
-        fprintf(stderr, "takt: no sound card in use; listening to the simulated %s\n", d.in_device);
-    if (out && !strncmp(d.out_device, "sim:", 4))
-        fprintf(stderr, "takt: no sound card in use; playing to the simulated %s\n", d.out_device);
 }

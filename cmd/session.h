@@ -16,6 +16,7 @@ struct session {
     struct takt_stream_cfg stream; /* devices, length and format set; process is the session's */
     uint64_t source_frames;        /* how long the source is; 0: unknown, or it has no end */
     struct chain *chain;           /* may be NULL */
+    bool default_in, default_out;  /* nobody has named them: it is told when they are simulated */
     bool mixes;                    /* every input channel is heard on every output channel */
     bool no_summary;               /* for a part of something longer; not with --json */
     /* Set by session_run: */
@@ -32,8 +33,5 @@ int session_run(struct session *s);
 
 /* What --strict makes of a contract: EXIT_OK, or EXIT_BROKEN after saying so. */
 int session_verdict(const struct options *o, const struct takt_contract_snapshot *c);
-
-/* Says on stderr that the default source or sink is a simulated one, where it is. */
-void note_simulated(const struct options *o, bool in, bool out);
 
 #endif

@@ -5,6 +5,8 @@
  */
 #include "terminal.h"
 
+#include "output.h"
+
 #include <langinfo.h>
 #include <locale.h>
 #include <stdarg.h>
@@ -124,7 +126,7 @@ static int append_cut(struct terminal *t, const char *line)
 static void flush(struct terminal *t)
 {
     fwrite(t->buffer, 1, t->used, stdout);
-    fflush(stdout);
+    output_flush();
     t->used = 0;
 }
 

@@ -26,7 +26,7 @@ static void heading(const struct demo *d, const char *text)
     if (d->options->quiet)
         return;
     printf("\n%s%s%s\n", terminal_bold(&d->terminal), text, terminal_plain(&d->terminal));
-    fflush(stdout);
+    output_flush();
 }
 
 static struct session make_session(const struct options *o, const char *in, const char *out,
@@ -45,7 +45,7 @@ static struct session make_session(const struct options *o, const char *in, cons
 static int run_part(struct session *s)
 {
     int status = session_run(s);
-    return s->stopped_by_user || (!status && output_flush(s->options)) ? LEFT : status;
+    return s->stopped_by_user || (!status && output_flush()) ? LEFT : status;
 }
 
 static int play_scene(struct demo *d)
@@ -87,7 +87,7 @@ static int compare_blocks(struct demo *d)
                    1e3 * frames / RATE_HZ, 100 * s.contract.cpu_load,
                    (double)s.contract.lateness_ns_p99 / 1e6, (double)s.contract.slack_ns_min / 1e6,
                    (unsigned long long)s.contract.misses_total);
-        fflush(stdout);
+        output_flush();
     }
     return 0;
 }

@@ -33,9 +33,28 @@ static void print_json(const struct takt_device_info *d)
     json_end_line(&j);
 }
 
+enum { DESCRIPTION_COLUMN = 45 };
+
+/* Broken between words, so that each line of it stays in its column. */
+static void print_description(const struct terminal *t, const char *text)
+{
+    int room = t->live ? t->columns - DESCRIPTION_COLUMN : 1 << 20;
+    room = room > 16 ? room : 1 << 20; /* so narrow that the terminal may as well break it */
+    while ((int)strlen(text) > room) {
+        int cut = room;
+        while (cut > 0 && text[cut] != ' ')
+            cut--;
+        cut = cut ? cut : room;
+        printf("%.*s\n%*s", cut, text, DESCRIPTION_COLUMN, "");
+        text += cut + (text[cut] == ' ');
+    }
+    printf("%s\n", text);
+}
+
 static void print_row(const struct terminal *t, const struct takt_device_info *d)
 {
     char in[16] = "-", out[16] = "-", latency[32] = "-";
+    bool is_default = d->is_default_in || d->is_default_out;
     if (d->in_channels_max)
         snprintf(in, sizeof in, "%u", d->in_channels_max);
     if (d->out_channels_max)
@@ -43,10 +62,10 @@ static void print_row(const struct terminal *t, const struct takt_device_info *d
     if (d->latency_low_s > 0)
         snprintf(latency, sizeof latency, "%.1f..%.1f", d->latency_low_s * 1e3,
                  d->latency_high_s * 1e3);
-    printf("%s%s %s%-14s%s %3s %3s  %6u  %9s  %s\n", d->is_default_in ? "i" : " ",
-           d->is_default_out ? "o" : " ",
-           d->is_default_in || d->is_default_out ? terminal_bold(t) : "", d->id, terminal_plain(t),
-           in, out, d->rate_hz_default, latency, d->description);
+    printf("%s%s %s%-12s%s %3s %3s  %6u  %10s  ", d->is_default_in ? "i" : " ",
+           d->is_default_out ? "o" : " ", is_default ? terminal_bold(t) : "", d->id,
+           terminal_plain(t), in, out, d->rate_hz_default, latency);
+    print_description(t, d->description);
 }
 
 int verb_devices(struct options *o)
@@ -68,7 +87,7 @@ int verb_devices(struct options *o)
     struct terminal t;
     terminal_init(&t);
     if (!o->json)
-        printf("%s   DEVICE          IN OUT    RATE  LATENCY ms  WHAT%s\n", terminal_dim(&t),
+        printf("%s   DEVICE        IN OUT    RATE  LATENCY ms  WHAT%s\n", terminal_dim(&t),
                terminal_plain(&t));
     for (int i = 0; i < count; i++)
         if (o->json)

@@ -31,9 +31,9 @@ static void help_on_all(void)
         printf("  takt %-28s %s\n", head, v->meaning);
     }
     printf("\nA SOURCE or SINK is a device (see takt devices) or the path of a recording.\n"
-           "Everywhere: -i SOURCE -o SINK -r RATE -b BLOCK -c CHANNELS -t SECONDS --json --fast\n"
-           "--strict -q -v --help. takt VERB --help tells more; so does man takt.\n"
-           "Exit status: 0 well, 1 failed, 2 wrong usage, 3 contract broken (with --strict).\n");
+           "Options, alike everywhere: -i SOURCE -o SINK -r RATE -b BLOCK -c CHANNELS\n"
+           "-t SECONDS --json --fast --strict -q -v; takt VERB --help, man takt say more.\n"
+           "Exit status: 0 well, 1 failed, 2 wrong usage, 3 contract broken with --strict.\n");
 }
 
 int verb_help(struct options *o)

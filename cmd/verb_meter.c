@@ -10,8 +10,7 @@ int verb_meter(struct options *o)
     struct takt_defaults defaults;
     takt_defaults_get(&defaults);
     const char *source = o->word_count ? o->words[0] : o->in;
-    note_simulated(o, !source, false);
-    struct session s = {.chain = NULL};
+    struct session s = {.default_in = !source};
     status = verb_session(o, &s, source ? source : defaults.in_device, NULL);
     return status ? status : session_run(&s);
 }

@@ -11,8 +11,7 @@ int verb_play(struct options *o)
         return complain(o, e.code == TAKT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
     struct takt_defaults defaults;
     takt_defaults_get(&defaults);
-    note_simulated(o, false, !o->out);
-    struct session s = {.chain = NULL};
+    struct session s = {.default_out = !o->out};
     status = verb_session(o, &s, o->words[0], o->out ? o->out : defaults.out_device);
     return status ? status : session_run(&s);
 }

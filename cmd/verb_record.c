@@ -7,8 +7,7 @@ int verb_record(struct options *o)
         return status;
     struct takt_defaults defaults;
     takt_defaults_get(&defaults);
-    note_simulated(o, !o->in, false);
-    struct session s = {.chain = NULL};
+    struct session s = {.default_in = !o->in};
     status = verb_session(o, &s, o->in ? o->in : defaults.in_device, o->words[0]);
     return status ? status : session_run(&s);
 }

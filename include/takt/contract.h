@@ -24,11 +24,15 @@ extern "C" {
 
 struct takt_contract;
 
+/* A missed deadline has the first of these causes that holds: the block before (when that missed
+ * its own and held this one up, and this one alone would have been in time: then its cause is this
+ * one's), late wake, page fault, preempted, overran. */
 enum takt_miss_cause {
     TAKT_MISS_OVERRAN = 0,   /* the callback was too slow by itself */
     TAKT_MISS_LATE_WAKE,     /* woken more than half a period late */
-    TAKT_MISS_PREEMPTED,     /* taken off the CPU in the middle */
-    TAKT_MISS_PAGE_FAULT,    /* the kernel had to bring memory in */
+    TAKT_MISS_PREEMPTED,     /* taken off the CPU: its flag says so, and the kernel's count */
+    TAKT_MISS_PAGE_FAULT,    /* the kernel had to bring memory in, so often that it can have cost
+                                half of the excess */
     TAKT_MISS_BLOCKING_CALL, /* not told apart yet: always 0 */
     TAKT_MISS_HOST_XRUN,     /* the device lost frames although we were in time */
     TAKT_MISS_STOLEN,        /* not told apart yet: always 0 */
@@ -54,7 +58,8 @@ enum { TAKT_MISSES_KEPT = 64 };
 
 struct takt_contract_snapshot {
     uint64_t blocks;
-    uint64_t misses_total;
+    uint64_t frames;       /* in these blocks, lost ones not counted */
+    uint64_t misses_total; /* the sum of misses */
     uint64_t misses[TAKT_MISS_CAUSES];
     uint64_t lost_frames;
     uint64_t lateness_ns_p50, lateness_ns_p99, lateness_ns_p999, lateness_ns_max;
@@ -62,24 +67,29 @@ struct takt_contract_snapshot {
     int64_t slack_ns_min, slack_ns_p001, slack_ns_p01, slack_ns_p50;
     double cpu_load;         /* smoothed duration over period */
     double rate_measured_hz; /* of the device, by the delay-locked loop; 0 before it is known */
+    double drift_ppm;        /* of that from the nominal rate; 0 before it is known */
     bool virtual_clock;      /* the times are the model's, not the machine's */
 };
 
-/* Quantiles are at most 1/32 off, to the unfavourable side; min and max are exact.
+/* Quantiles are at most 1/32 off, to the unfavourable side; min and max are exact. Beside a running
+ * stream each number is whole, but two may be from neighbouring blocks. c may be NULL: all 0.
  * Thread: any. RT: no (it walks the histograms, some microseconds). */
 TAKT_API void takt_contract_read(const struct takt_contract *c, struct takt_contract_snapshot *out);
 
-/* Copies up to max of the newest misses, oldest first. Returns how many.
+/* Copies up to max of the newest TAKT_MISSES_KEPT misses, oldest first, and returns how many. One
+ * that is being overwritten meanwhile is left out, never torn. c may be NULL: none.
  * Thread: any. RT: yes, O(max). */
 TAKT_API int takt_contract_last_misses(const struct takt_contract *c, struct takt_miss *out,
                                        int max);
 
-/* Smoothed duration over period, alone. Thread: any. RT: yes. */
+/* Smoothed duration over the block's own time (time constant 0.5 s), alone. Thread: any. RT: yes.
+ */
 TAKT_API double takt_contract_cpu_load(const struct takt_contract *c);
 
 /* Write what snprintf would: NUL-ended, cut when size is too small, and return the length that it
  * would have had. text: a few lines for people. json: one object with misses, lateness_us,
- * duration_us, slack_us, lost_frames and cpu_load. Thread: any. RT: no. */
+ * duration_us, slack_us, lost_frames, cpu_load, rate_measured_hz, drift_ppm and clock. The same in
+ * every locale. Thread: any. RT: no. */
 TAKT_API int takt_contract_text(const struct takt_contract_snapshot *s, char *to, size_t size);
 TAKT_API int takt_contract_json(const struct takt_contract_snapshot *s, char *to, size_t size);
 

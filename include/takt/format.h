@@ -3,8 +3,10 @@
  *
  *     takt_decode(floats, bytes, TAKT_S16, 1, frames);
  *
- * Full scale is 1.0 = 2^(bits-1). Every integer becomes a float and the same integer again,
- * exactly (s32 keeps the 24 bits that a float has). Rounding is to the nearest, ties to even.
+ * Full scale is 1.0 = 2^(bits-1) steps, so +1.0 itself is one step beyond the integers and -1.0 is
+ * not. Every integer becomes a float and the same integer again, exactly; of s32, whose 32 bits no
+ * float holds, the upper 24 significant bits. Rounding is to the nearest, ties to even, in the
+ * processor's usual rounding mode. Integers lie in memory little end first, at any alignment.
  */
 #ifndef TAKT_FORMAT_H
 #define TAKT_FORMAT_H
@@ -31,10 +33,11 @@ enum takt_sample {
  * longer follows the signal (Lipshitz, Wannamaker, Vanderkooy, JAES 1992). */
 enum takt_dither { TAKT_DITHER_OFF = 0, TAKT_DITHER_TPDF };
 
-/* Integers always saturate; nobody wants them to wrap. */
+/* Integers always saturate: PortAudio's paClipOff lets them wrap, which nobody wants to hear.
+ * Floats that leave as floats pass beyond -1..+1 by default, as they do there. */
 enum takt_clip {
-    TAKT_CLIP_INTEGERS = 0, /* floats pass beyond -1..+1 where they leave as floats */
-    TAKT_CLIP_ALL           /* floats that leave are held within -1..+1, too */
+    TAKT_CLIP_INTEGERS = 0,
+    TAKT_CLIP_ALL /* floats that leave are held within -1..+1, too */
 };
 
 /* Bytes of one sample; TAKT_SAMPLE_DEFAULT counts as TAKT_F32. RT: yes. */
@@ -48,20 +51,25 @@ TAKT_API enum takt_sample takt_sample_from_name(const char *name);
 struct takt_encode_state {
     enum takt_dither dither;
     enum takt_clip clip;
-    uint64_t chance;  /* state of the dither's generator */
-    uint64_t clipped; /* samples that were out of range so far */
+    uint64_t chance; /* the dither's: its key and the number of the next sample */
+    /* Samples so far that were beyond the format's range by half a step or more; of floats those
+     * that TAKT_CLIP_ALL held. NaN and dither do not count. */
+    uint64_t clipped;
 };
 
-/* Same seed, same dither. Thread: any. RT: yes. */
+/* Same seed, same dither, however the sound is cut into blocks; another seed, be it the next, other
+ * dither. Thread: any. RT: yes. */
 TAKT_API void takt_encode_init(struct takt_encode_state *st, enum takt_dither dither,
                                enum takt_clip clip, uint64_t seed);
 
 /* n floats from n samples that lie `stride` samples apart: 1 for a plane, the channel count for
- * one channel of interleaved frames. Thread: any. RT: yes (wait-free), O(n). */
+ * one channel of interleaved frames. Does nothing for a format that there is not.
+ * Thread: any. RT: yes (wait-free), O(n). */
 TAKT_API void takt_decode(float *out, const void *in, enum takt_sample format, size_t stride,
                           size_t n);
 
-/* The way back. NaN becomes silence. Thread: one at a time for st. RT: yes (wait-free), O(n). */
+/* The way back, with what st asks for; s32 is never dithered. NaN becomes silence. Thread: one at a
+ * time for st. RT: yes (wait-free), O(n). */
 TAKT_API void takt_encode(void *out, enum takt_sample format, size_t stride, const float *in,
                           size_t n, struct takt_encode_state *st);
 

@@ -6,7 +6,8 @@
  *     takt_level_read(l, 0, &now);                 // in any other thread
  *
  * All levels are in dBFS: 20·log10(max(x, 1e-10)), so silence is -200. A full-scale sine has an
- * RMS of -3.01 and a peak of 0.
+ * RMS of -3.01 and a peak of 0. Every reading is a finite number, whatever came in: NaN and
+ * infinity count as silence in RMS and DC; infinity is a clip, and a peak of the largest float.
  */
 #ifndef TAKT_LEVEL_H
 #define TAKT_LEVEL_H
@@ -32,29 +33,34 @@ struct takt_level_cfg {
 };
 
 struct takt_level_reading {
-    double rms_dbfs;       /* smoothed with the time constant */
+    double rms_dbfs;       /* the mean square with its past fading by e every rms_s */
     double block_rms_dbfs; /* of the last block */
     double block_peak_dbfs;
-    double hold_dbfs;      /* the peak, held, then falling */
+    double hold_dbfs;      /* the peak, held from the end of its block, then falling */
     double peak_dbfs;      /* the largest since create or reset */
     double total_rms_dbfs; /* over everything since then */
     double dc;             /* mean of everything since then, linear */
     uint64_t clips;        /* samples at full scale: |x| >= 32767/32768, the most of 16 bits */
-    uint64_t clip_runs;    /* runs of at least three of them in a row */
+    uint64_t clip_runs;    /* runs of at least three of them in a row, which can be heard */
+    uint64_t clip_spots;   /* runs of at least one */
+    uint64_t overs;        /* samples |x| > 1, which no integer format can hold */
     uint64_t frames;
 };
 
-/* The only call that allocates. Errors: TAKT_ERR_ARG, _NOMEM; *out is NULL then. RT: no. */
+/* The only call that allocates. Errors: TAKT_ERR_ARG, _NOMEM; *out is NULL then.
+ * Thread: any. RT: no. */
 TAKT_API int takt_level_create(const struct takt_level_cfg *cfg, struct takt_level **out,
                                struct takt_error *e);
-TAKT_API void takt_level_destroy(struct takt_level *l); /* NULL is fine */
+
+/* NULL is fine. Thread: any, when no other uses it. RT: no. */
+TAKT_API void takt_level_destroy(struct takt_level *l);
 
 /* Takes in one block. Shape: in[channels][frames]. Thread: one at a time.
  * RT: yes (wait-free), O(frames * channels). */
 TAKT_API void takt_level_update(struct takt_level *l, const float *const *in, size_t frames);
 
-/* The latest of one channel; its numbers may be one block apart from one another.
- * Thread: any. RT: yes (wait-free). */
+/* The latest of one channel; its numbers may be one block apart from one another. All zero for a
+ * channel that there is not. Thread: any. RT: yes (wait-free). */
 TAKT_API void takt_level_read(const struct takt_level *l, uint32_t channel,
                               struct takt_level_reading *out);
 

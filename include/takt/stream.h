@@ -26,6 +26,7 @@
 
 #include "takt/error.h"
 #include "takt/format.h"
+#include "takt/thread.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,7 +38,6 @@ extern "C" {
 
 struct takt_stream;
 struct takt_contract; /* takt/contract.h */
-struct takt_sched;    /* takt/thread.h */
 
 /* ---- The block ------------------------------------------------------------------------- */
 
@@ -112,7 +112,7 @@ enum takt_clock {
     TAKT_CLOCK_VIRTUAL   /* as fast as the machine can, the same on every run; sim, file, null */
 };
 
-enum { TAKT_PRIORITY_OFF = -1, TAKT_CHANNELS_MAX = 64, TAKT_BLOCK_FRAMES_MAX = 16384 };
+enum { TAKT_CHANNELS_MAX = 64, TAKT_BLOCK_FRAMES_MAX = 16384 };
 
 /* One side. It is used when device or channels is set. A zero field takes its default. */
 struct takt_side_cfg {

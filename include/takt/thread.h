@@ -50,14 +50,14 @@ struct takt_sched {
     char why[160];      /* why a higher rung was refused; "" when none was */
 };
 
-enum { TAKT_THREAD_PRIORITY_DEFAULT = 70, TAKT_PRIORITY_NONE = -1 };
+enum { TAKT_THREAD_PRIORITY_DEFAULT = 70, TAKT_PRIORITY_OFF = -1 };
 
 /* A zero field takes its default. */
 struct takt_thread_cfg {
     const char *name; /* up to 15 letters; default "takt" */
     void (*entry)(void *arg);
     void *arg;
-    int priority;       /* SCHED_FIFO 1..98; default 70; TAKT_PRIORITY_NONE: stay as any thread */
+    int priority;       /* SCHED_FIFO 1..98; default 70; TAKT_PRIORITY_OFF: stay as any thread */
     size_t stack_bytes; /* default 256 KiB; touched, and locked if it may be */
 };
 

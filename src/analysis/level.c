@@ -1,36 +1,54 @@
 /*
  * The updating thread keeps plain sums, and shows what follows from them through single atomics,
  * in linear form: logarithms are left to whoever reads.
+ *
+ * Invariants: one thread updates, so what it shows it may also read back; sums, smooth and hold
+ * are finite; smooth and hold are 0 or far above the smallest normal float, so that silence never
+ * turns into slow denormal arithmetic.
  */
 #include "takt/level.h"
 
 #include "base/fail.h"
 #include "takt/kernel.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 enum { CHANNELS_MAX = 64, RUN = 3 };
-static const float full_scale = 32767.0f / 32768.0f;
+static const float full_scale = 32767.0f / 32768.0f, over_scale = 1 + FLT_EPSILON;
+
+/* Below every level that is shown apart from silence: 1e-10, squared for a mean square. */
+static const double least_square = 1e-24;
+static const float least_hold = 1e-12f;
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the callback must not meet a lock inside an atomic");
 
 struct channel {
     /* The updating thread's. */
-    double squares, sum, smooth; /* smooth: mean square with the time constant */
+    double squares, sum;
+    double smooth; /* mean square with the time constant */
     float hold;
     double held_s;
     uint32_t run; /* full-scale samples in a row, up to now */
     /* Shown. */
-    _Atomic double smooth_shown, total_shown, dc_shown;
-    _Atomic float block_rms, block_peak, hold_shown, peak;
-    _Atomic uint64_t clips, clip_runs, frames;
+    _Atomic double smooth_shown, total_shown, dc_shown, block_shown; /* squares, but for dc */
+    _Atomic float block_peak, hold_shown, peak;
+    _Atomic uint64_t clips, clip_runs, clip_spots, overs, frames;
 };
 
 struct takt_level {
     uint32_t channels;
     double rate_hz, rms_s, hold_s, fall_db_s;
+    size_t keep_frames; /* the block that keep is for */
+    double keep;        /* what is left of smooth after it */
     struct channel channel[];
 };
+
+/* Single numbers between one writer and any reader need no order among them. */
+#define SHOW(place, value) atomic_store_explicit(&(place), (value), memory_order_relaxed)
+#define SHOWN(place)       atomic_load_explicit(&(place), memory_order_relaxed)
 
 double takt_dbfs(double x)
 {
@@ -64,69 +82,95 @@ void takt_level_destroy(struct takt_level *l)
     free(l);
 }
 
-/* Counts samples at full scale and runs of three and more; only where there are any. */
-static void count_clips(struct channel *c, const float *x, size_t frames)
+/* The slow way, for a block with samples that are no number, infinite, or too large to square as
+ * floats. */
+static void sum_what_can_be_summed(const float *x, size_t frames, double *sum, double *squares)
 {
-    size_t clips = takt_count_above(x, full_scale, frames);
-    if (!clips) {
-        c->run = 0;
-        return;
-    }
-    uint64_t runs = 0;
+    *sum = *squares = 0;
     for (size_t i = 0; i < frames; i++) {
-        c->run = fabsf(x[i]) >= full_scale ? c->run + 1 : 0;
-        runs += c->run == RUN;
+        double v = isfinite(x[i]) ? (double)x[i] : 0;
+        *sum += v;
+        *squares += v * v;
     }
-    atomic_store_explicit(&c->clips, atomic_load_explicit(&c->clips, memory_order_relaxed) + clips,
-                          memory_order_relaxed);
-    atomic_store_explicit(&c->clip_runs,
-                          atomic_load_explicit(&c->clip_runs, memory_order_relaxed) + runs,
-                          memory_order_relaxed);
 }
 
-static void hold_peak(const struct takt_level *l, struct channel *c, float peak, double seconds)
+static void update_rms(struct channel *c, const float *x, size_t frames, double keep)
+{
+    double squares = takt_sum_squares(x, frames), sum = takt_sum(x, frames);
+    if (!isfinite(squares) || !isfinite(sum))
+        sum_what_can_be_summed(x, frames, &sum, &squares);
+    double mean = squares / (double)frames, so_far = (double)(SHOWN(c->frames) + frames);
+    c->squares += squares;
+    c->sum += sum;
+    c->smooth = mean + (c->smooth - mean) * keep;
+    c->smooth = c->smooth > least_square ? c->smooth : 0;
+    SHOW(c->block_shown, mean);
+    SHOW(c->smooth_shown, c->smooth);
+    SHOW(c->total_shown, c->squares / so_far);
+    SHOW(c->dc_shown, c->sum / so_far);
+}
+
+/* Only the part of the block that lies beyond the time of holding makes the peak fall, so that
+ * blocks of any size draw the same line. */
+static void update_peak(const struct takt_level *l, struct channel *c, float peak, double seconds)
 {
     if (peak >= c->hold) {
         c->hold = peak;
         c->held_s = 0;
     } else {
         c->held_s += seconds;
-        if (c->held_s > l->hold_s)
-            c->hold *= (float)pow(10, -l->fall_db_s * seconds / 20);
+        double falling_s = fmin(c->held_s - l->hold_s, seconds);
+        if (falling_s > 0)
+            c->hold *= (float)exp(-0.05 * log(10) * l->fall_db_s * falling_s);
         c->hold = c->hold > peak ? c->hold : peak;
+        c->hold = c->hold > least_hold ? c->hold : 0;
     }
-    atomic_store_explicit(&c->hold_shown, c->hold, memory_order_relaxed);
+    SHOW(c->hold_shown, c->hold);
+    SHOW(c->block_peak, peak);
+    if (peak > SHOWN(c->peak))
+        SHOW(c->peak, peak);
+}
+
+/* Runs go on from block to block. Only a block that has clips is walked through. */
+static void update_clips(struct channel *c, const float *x, size_t frames)
+{
+    size_t clips = takt_count_above(x, full_scale, frames);
+    if (!clips) {
+        c->run = 0;
+        return;
+    }
+    uint64_t runs = 0, spots = 0;
+    for (size_t i = 0; i < frames; i++) {
+        uint32_t more = c->run < RUN ? c->run + 1 : RUN + 1;
+        c->run = fabsf(x[i]) >= full_scale ? more : 0;
+        spots += c->run == 1;
+        runs += c->run == RUN;
+    }
+    SHOW(c->clips, SHOWN(c->clips) + clips);
+    SHOW(c->clip_runs, SHOWN(c->clip_runs) + runs);
+    SHOW(c->clip_spots, SHOWN(c->clip_spots) + spots);
+    SHOW(c->overs, SHOWN(c->overs) + takt_count_above(x, over_scale, frames));
 }
 
 static void update_channel(const struct takt_level *l, struct channel *c, const float *x,
                            size_t frames)
 {
-    double squares = takt_sum_squares(x, frames), seconds = (double)frames / l->rate_hz;
-    if (!(squares >= 0 && squares < (double)INFINITY))
-        squares = 0; /* not a number, or beyond all: the clips tell, the sums go on */
-    double mean = squares / (double)frames, sum = 0;
-    for (size_t i = 0; i < frames; i++)
-        sum += (double)x[i];
     float peak = takt_peak(x, frames);
-    uint64_t so_far = atomic_load_explicit(&c->frames, memory_order_relaxed) + frames;
-    c->squares += squares;
-    c->sum += sum == sum && fabs(sum) < (double)INFINITY ? sum : 0;
-    c->smooth = mean + (c->smooth - mean) * exp(-seconds / l->rms_s);
-    count_clips(c, x, frames);
-    hold_peak(l, c, peak, seconds);
-    if (peak > atomic_load_explicit(&c->peak, memory_order_relaxed))
-        atomic_store_explicit(&c->peak, peak, memory_order_relaxed);
-    atomic_store_explicit(&c->block_peak, peak, memory_order_relaxed);
-    atomic_store_explicit(&c->block_rms, (float)sqrt(mean), memory_order_relaxed);
-    atomic_store_explicit(&c->smooth_shown, c->smooth, memory_order_relaxed);
-    atomic_store_explicit(&c->total_shown, c->squares / (double)so_far, memory_order_relaxed);
-    atomic_store_explicit(&c->dc_shown, c->sum / (double)so_far, memory_order_relaxed);
-    atomic_store_explicit(&c->frames, so_far, memory_order_relaxed);
+    update_rms(c, x, frames, l->keep);
+    update_peak(l, c, peak < FLT_MAX ? peak : FLT_MAX, (double)frames / l->rate_hz);
+    update_clips(c, x, frames);
+    SHOW(c->frames, SHOWN(c->frames) + frames);
 }
 
 void takt_level_update(struct takt_level *l, const float *const *in, size_t frames)
 {
-    for (uint32_t c = 0; c < l->channels && frames; c++)
+    if (!frames)
+        return;
+    if (frames != l->keep_frames) {
+        l->keep_frames = frames;
+        l->keep = exp(-(double)frames / l->rate_hz / l->rms_s);
+    }
+    for (uint32_t c = 0; c < l->channels; c++)
         update_channel(l, &l->channel[c], in[c], frames);
 }
 
@@ -136,17 +180,18 @@ void takt_level_read(const struct takt_level *l, uint32_t channel, struct takt_l
     if (channel >= l->channels)
         return;
     const struct channel *c = &l->channel[channel];
-    const memory_order any = memory_order_relaxed;
-    out->rms_dbfs = takt_dbfs(sqrt(atomic_load_explicit(&c->smooth_shown, any)));
-    out->block_rms_dbfs = takt_dbfs((double)atomic_load_explicit(&c->block_rms, any));
-    out->block_peak_dbfs = takt_dbfs((double)atomic_load_explicit(&c->block_peak, any));
-    out->hold_dbfs = takt_dbfs((double)atomic_load_explicit(&c->hold_shown, any));
-    out->peak_dbfs = takt_dbfs((double)atomic_load_explicit(&c->peak, any));
-    out->total_rms_dbfs = takt_dbfs(sqrt(atomic_load_explicit(&c->total_shown, any)));
-    out->dc = atomic_load_explicit(&c->dc_shown, any);
-    out->clips = atomic_load_explicit(&c->clips, any);
-    out->clip_runs = atomic_load_explicit(&c->clip_runs, any);
-    out->frames = atomic_load_explicit(&c->frames, any);
+    out->rms_dbfs = takt_dbfs(sqrt(SHOWN(c->smooth_shown)));
+    out->block_rms_dbfs = takt_dbfs(sqrt(SHOWN(c->block_shown)));
+    out->block_peak_dbfs = takt_dbfs((double)SHOWN(c->block_peak));
+    out->hold_dbfs = takt_dbfs((double)SHOWN(c->hold_shown));
+    out->peak_dbfs = takt_dbfs((double)SHOWN(c->peak));
+    out->total_rms_dbfs = takt_dbfs(sqrt(SHOWN(c->total_shown)));
+    out->dc = SHOWN(c->dc_shown);
+    out->clips = SHOWN(c->clips);
+    out->clip_runs = SHOWN(c->clip_runs);
+    out->clip_spots = SHOWN(c->clip_spots);
+    out->overs = SHOWN(c->overs);
+    out->frames = SHOWN(c->frames);
 }
 
 void takt_level_reset(struct takt_level *l)
@@ -156,14 +201,17 @@ void takt_level_reset(struct takt_level *l)
         c->squares = c->sum = c->smooth = c->held_s = 0;
         c->hold = 0;
         c->run = 0;
-        _Atomic double *const shown[] = {&c->smooth_shown, &c->total_shown, &c->dc_shown};
-        _Atomic float *const peaks[] = {&c->block_rms, &c->block_peak, &c->hold_shown, &c->peak};
-        _Atomic uint64_t *const counts[] = {&c->clips, &c->clip_runs, &c->frames};
-        for (int k = 0; k < 3; k++)
-            atomic_store_explicit(shown[k], 0, memory_order_relaxed);
-        for (int k = 0; k < 4; k++)
-            atomic_store_explicit(peaks[k], 0, memory_order_relaxed);
-        for (int k = 0; k < 3; k++)
-            atomic_store_explicit(counts[k], 0, memory_order_relaxed);
+        SHOW(c->smooth_shown, 0);
+        SHOW(c->total_shown, 0);
+        SHOW(c->dc_shown, 0);
+        SHOW(c->block_shown, 0);
+        SHOW(c->block_peak, 0);
+        SHOW(c->hold_shown, 0);
+        SHOW(c->peak, 0);
+        SHOW(c->clips, 0);
+        SHOW(c->clip_runs, 0);
+        SHOW(c->clip_spots, 0);
+        SHOW(c->overs, 0);
+        SHOW(c->frames, 0);
     }
 }

@@ -4,6 +4,7 @@
  */
 #include "base/fail.h"
 #include "device/backends.h"
+#include "device/file_place.h"
 #include "device/file_port.h"
 #include "sim/pacer.h"
 
@@ -20,13 +21,14 @@ static int check_source(const char *path, struct takt_error *e)
     struct stat st;
     if (stat(path, &st) != 0)
         return takt_fail(e, errno == ENOENT ? TAKT_ERR_NOT_FOUND : TAKT_ERR_IO, errno,
-                         "%.120s: cannot open it", path);
+                         "%s: cannot open it", takt_file_tail(path));
     if (S_ISDIR(st.st_mode))
-        return takt_fail(e, TAKT_ERR_IO, EISDIR, "%.120s: cannot open it", path);
+        return takt_fail(e, TAKT_ERR_IO, EISDIR, "%s: cannot open it", takt_file_tail(path));
     if (!S_ISREG(st.st_mode))
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.120s: not a regular file", path);
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%s: not a regular file",
+                         takt_file_tail(path));
     if (access(path, R_OK) != 0)
-        return takt_fail(e, TAKT_ERR_IO, errno, "%.120s: cannot open it", path);
+        return takt_fail(e, TAKT_ERR_IO, errno, "%s: cannot open it", takt_file_tail(path));
     return 0;
 }
 
@@ -39,14 +41,14 @@ void *takt_file_open_sound(const char *path, void *sf_info, struct takt_error *e
     SNDFILE *file = sf_open(path, SFM_READ, info);
     if (!file) {
         takt_fail(e, TAKT_ERR_FORMAT, 0,
-                  "%.120s: not a recording that can be read (%.60s); try WAV, FLAC, Ogg or MP3",
-                  path, sf_strerror(NULL));
+                  "%s: not a recording that can be read (%.60s); try WAV, FLAC, Ogg or MP3",
+                  takt_file_tail(path), sf_strerror(NULL));
         return NULL;
     }
     if (info->channels < 1 || info->channels > TAKT_CHANNELS_MAX || info->samplerate < 1 ||
         !info->seekable) {
-        takt_fail(e, TAKT_ERR_FORMAT, 0, "%.120s: %d channels at %d Hz: it cannot be played", path,
-                  info->channels, info->samplerate);
+        takt_fail(e, TAKT_ERR_FORMAT, 0, "%s: %d channels at %d Hz: it cannot be played",
+                  takt_file_tail(path), info->channels, info->samplerate);
         sf_close(file);
         return NULL;
     }

@@ -4,17 +4,22 @@
  *
  * A FLAC file that was never closed has no length in its STREAMINFO, and players then refuse it or
  * show none. Each of libFLAC's frames reaches us in one piece; we count them, and write the count,
- * which is five bytes long, into STREAMINFO behind each. An Ogg file's length is on its last
- * page; pages are made to be flushed every quarter of a second, and the headers are held back until
- * they can go to disk together with the first sound, since players refuse a file without any.
+ * which is five bytes long, into STREAMINFO behind each. An Ogg file's length is on its last page;
+ * pages are made to be flushed every quarter of a second, and reach the disk whole.
  *
- * Invariants: good_bytes is where the last whole piece ends (a FLAC frame, an Ogg page).
+ * Headers alone are no recording to most players. So the file's beginning is held in memory, and
+ * the file is made, or emptied, only when it can begin with its first sound.
+ *
+ * Invariants: good_bytes is where the last whole piece ends (a FLAC frame, an Ogg page), in the
+ * file or, while there is a head, in that.
  */
 #include "base/fail.h"
+#include "base/random.h"
+#include "device/file_ogg.h"
+#include "device/file_place.h"
 #include "device/file_writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sndfile.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +32,8 @@ enum {
     FIRST_LATENCY_MS = 20, /* Ogg: of the first page of sound … */
     PAGE_LATENCY_MS = 250, /* … and of those behind it */
     HEADER_PAGES = 2,
-    HEAD_BYTES_MAX = 1 << 17
+    HEAD_BYTES_MAX = (HEADER_PAGES + 1) * TAKT_OGG_PAGE_BYTES_MAX,
+    TOTAL_END = STREAMINFO_AT + TOTAL_AT + 5
 };
 
 struct encoded {
@@ -42,9 +48,9 @@ struct encoded {
     uint64_t good_bytes;
     uint64_t flac_frames; /* whole ones in the file */
     uint64_t given_frames;
-    unsigned char *head; /* Ogg: what is held back; NULL once it is on disk */
-    size_t head_bytes;
-    int head_pages;
+    unsigned char *head;             /* what is held back; NULL once it is on disk */
+    struct takt_ogg *ogg;            /* NULL in a FLAC */
+    int ogg_pages;                   /* in the head */
     struct takt_encode_state *coder; /* FLAC: dither before the encoder rounds */
     enum takt_sample format;
     int32_t *piece;
@@ -76,34 +82,77 @@ static sf_count_t io_tell(void *user)
 static sf_count_t io_read(void *to, sf_count_t bytes, void *user)
 {
     struct encoded *w = user;
+    if (w->head)
+        return 0; /* an encoder does not read what it wrote */
     ssize_t n = pread(w->fd, to, (size_t)bytes, (off_t)w->at);
     w->at += n > 0 ? (uint64_t)n : 0;
     return n > 0 ? n : 0;
 }
 
-/* Ogg: keeps the file's beginning until the first page of sound is whole, which is when the body
- * of the third page comes. True when it was kept. */
-static bool hold_back(struct encoded *w, const unsigned char *from, size_t bytes)
+static int put(struct encoded *w, const void *from, size_t bytes, uint64_t at)
 {
-    bool page = bytes >= 4 && !memcmp(from, "OggS", 4);
-    if (!w->head || w->at != w->head_bytes || bytes > HEAD_BYTES_MAX - w->head_bytes)
-        return false;
-    memcpy(w->head + w->head_bytes, from, bytes);
-    w->head_bytes += bytes;
-    w->head_pages += page;
-    return page || w->head_pages <= HEADER_PAGES;
+    if (!w->head)
+        return takt_file_write_at(w->fd, from, bytes, at);
+    if (at > HEAD_BYTES_MAX || bytes > HEAD_BYTES_MAX - at)
+        return EFBIG;
+    memcpy(w->head + at, from, bytes);
+    return 0;
 }
 
-/* Lets go of it. 0 or the errno. */
-static int release_head(struct encoded *w)
+static int append(struct encoded *w, const void *from, size_t bytes)
 {
-    int err = w->head ? takt_file_write_at(w->fd, w->head, w->head_bytes, 0) : 0;
+    int err = put(w, from, bytes, w->good_bytes);
+    if (!err)
+        w->good_bytes += bytes;
+    return err;
+}
+
+/* Puts how many frames are in the file so far into STREAMINFO, at the file's beginning. */
+static void put_total(const struct encoded *w, unsigned char *file)
+{
+    unsigned char *info = file + STREAMINFO_AT, *t = info + TOTAL_AT;
+    uint64_t block = (uint64_t)info[BLOCK_SIZE_AT] << 8 | info[BLOCK_SIZE_AT + 1];
+    uint64_t total = w->flac_frames * block;
+    total = total < w->given_frames ? total : w->given_frames;
+    t[0] = (unsigned char)((t[0] & 0xf0) | (total >> 32 & 0x0f));
+    for (int i = 0; i < 4; i++)
+        t[1 + i] = (unsigned char)(total >> (24 - 8 * i));
+}
+
+/* Makes the file, with all of its beginning at once. */
+static int begin_file(struct encoded *w)
+{
+    struct takt_error e = {0};
+    int err = 0;
+    if (w->flac && w->good_bytes >= TOTAL_END)
+        put_total(w, w->head);
+    if (takt_file_empty(w->path, &w->fd, &e) < 0)
+        err = e.os_errno ? e.os_errno : EBUSY;
+    else
+        err = takt_file_write_at(w->fd, w->head, (size_t)w->good_bytes, 0);
     free(w->head);
     w->head = NULL;
-    double latency_ms = PAGE_LATENCY_MS;
-    if (w->file)
-        sf_command(w->file, SFC_SET_OGG_PAGE_LATENCY_MS, &latency_ms, sizeof latency_ms);
+    if (err)
+        w->good_bytes = 0;
     return err;
+}
+
+static int take_page(void *arg, const void *page, size_t bytes)
+{
+    struct encoded *w = arg;
+    int err = append(w, page, bytes);
+    return !err && w->head && ++w->ogg_pages > HEADER_PAGES ? begin_file(w) : err;
+}
+
+/* Frames come at the end of the file, all else is a change to STREAMINFO. */
+static int take_flac(struct encoded *w, const unsigned char *b, size_t bytes)
+{
+    if (w->at != w->good_bytes)
+        return put(w, b, bytes, w->at);
+    int err = append(w, b, bytes);
+    if (!err)
+        w->flac_frames += bytes > 2 && b[0] == 0xff && (b[1] & 0xfc) == 0xf8;
+    return !err && w->head && w->flac_frames ? begin_file(w) : err;
 }
 
 /* Once a write has failed, nothing more goes to disk, but the encoder is told that all is well, so
@@ -111,24 +160,10 @@ static int release_head(struct encoded *w)
 static sf_count_t io_write(const void *from, sf_count_t bytes, void *user)
 {
     struct encoded *w = user;
-    const unsigned char *b = from;
-    bool appends = w->at == w->end_bytes;
     if (!w->failed) {
-        bool page = !w->flac && bytes >= 4 && !memcmp(b, "OggS", 4);
-        if (page)
-            w->good_bytes = w->at; /* what came before is a whole page */
-        int err = 0;
-        if (!w->head)
-            err = takt_file_write_at(w->fd, from, (size_t)bytes, w->at);
-        else if (!hold_back(w, b, (size_t)bytes))
-            err = release_head(w);
-        if (err) {
-            w->failed = true;
-            w->failure = err;
-        } else if (w->flac && appends) {
-            w->flac_frames += bytes > 2 && b[0] == 0xff && (b[1] & 0xfc) == 0xf8;
-            w->good_bytes = w->at + (uint64_t)bytes;
-        }
+        w->failure = w->flac ? take_flac(w, from, (size_t)bytes)
+                             : takt_ogg_feed(w->ogg, from, (size_t)bytes, take_page, w);
+        w->failed = w->failure != 0;
     }
     w->at += (uint64_t)bytes;
     w->end_bytes = w->at > w->end_bytes ? w->at : w->end_bytes;
@@ -139,31 +174,37 @@ static SF_VIRTUAL_IO io = {io_length, io_seek, io_read, io_write, io_tell};
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-/* Writes how many frames are in the file so far into STREAMINFO. */
+/* The same on disk. */
 static int write_total(struct encoded *w)
 {
-    unsigned char info[STREAMINFO_AT + TOTAL_AT + 5];
-    if (pread(w->fd, info, sizeof info, 0) != sizeof info)
+    unsigned char file[TOTAL_END];
+    if (w->head)
+        return 0;
+    if (pread(w->fd, file, sizeof file, 0) != sizeof file)
         return EIO;
-    uint64_t block = (uint64_t)info[STREAMINFO_AT + BLOCK_SIZE_AT] << 8 |
-                     info[STREAMINFO_AT + BLOCK_SIZE_AT + 1];
-    uint64_t total = w->flac_frames * block;
-    total = total < w->given_frames ? total : w->given_frames;
-    unsigned char *t = info + STREAMINFO_AT + TOTAL_AT;
-    t[0] = (unsigned char)((t[0] & 0xf0) | (total >> 32 & 0x0f));
-    for (int i = 0; i < 4; i++)
-        t[1 + i] = (unsigned char)(total >> (24 - 8 * i));
-    return takt_file_write_at(w->fd, t, 5, STREAMINFO_AT + TOTAL_AT);
+    put_total(w, file);
+    return takt_file_write_at(w->fd, file + TOTAL_END - 5, 5, TOTAL_END - 5);
 }
 
+/* Drops the broken end, and a file that could not even begin. */
 static int give_up(struct encoded *w, struct takt_error *e)
 {
-    if (ftruncate(w->fd, (off_t)w->good_bytes) != 0) {
-        /* A broken end is passed over by players. */
+    if (!w->head && w->fd >= 0 && !w->good_bytes) {
+        unlink(w->path);
+    } else if (!w->head && w->fd >= 0) {
+        if (ftruncate(w->fd, (off_t)w->good_bytes) != 0) {
+            /* A broken end is passed over by players. */
+        }
+        if (w->flac)
+            write_total(w);
     }
-    if (w->flac)
-        write_total(w);
     return takt_file_write_error(e, w->path, w->failure ? w->failure : EIO);
+}
+
+static void set_page_latency(struct encoded *w, double latency_ms)
+{
+    if (w->ogg)
+        sf_command(w->file, SFC_SET_OGG_PAGE_LATENCY_MS, &latency_ms, sizeof latency_ms);
 }
 
 static int encoded_settle(struct takt_file_writer *base, struct takt_error *e)
@@ -213,8 +254,11 @@ static int encoded_write(struct takt_file_writer *base, const float *frames, uin
         return 0;
     w->given_frames += count;
     uint64_t frames_before = w->flac_frames;
+    bool had_head = w->head;
     bool whole =
         w->flac ? write_flac(w, frames, count) : sf_writef_float(w->file, frames, count) == count;
+    if (had_head && !w->head)
+        set_page_latency(w, PAGE_LATENCY_MS);
     if (whole && !w->failed) /* the length goes along with each of FLAC's frames */
         return w->flac_frames != frames_before ? encoded_settle(base, e) : 0;
     w->failed = true;
@@ -223,10 +267,10 @@ static int encoded_write(struct takt_file_writer *base, const float *frames, uin
 
 static void free_encoded(struct encoded *w)
 {
-    if (w->fd >= 0)
-        close(w->fd);
+    takt_file_let_go(w->fd);
     free(w->path);
     free(w->head);
+    free(w->ogg);
     free(w->coder);
     free(w->piece);
     free(w);
@@ -239,24 +283,28 @@ static int encoded_close(struct takt_file_writer *base, struct takt_error *e)
     int result = 0;
     if (w->file)
         sf_close(w->file);
-    w->file = NULL;
-    if (w->head && !w->failed && release_head(w) != 0)
-        w->failed = true;
+    if (w->file && w->head && !w->failed) {
+        w->failure = begin_file(w);
+        w->failed = w->failure != 0;
+    }
     if (w->failed && !had_failed)
         result = give_up(w, e);
+    int late = takt_file_let_go(w->fd);
+    w->fd = -1;
+    if (late && !w->failed)
+        result = takt_file_write_error(e, w->path, late);
     free_encoded(w);
     return result;
 }
 
 static const struct takt_file_writer_ops ops = {encoded_write, encoded_settle, encoded_close};
 
-int takt_encoded_open(const struct takt_file_writer_cfg *cfg, bool flac,
-                      struct takt_file_writer **out, struct takt_error *e)
+static struct encoded *make_encoded(const struct takt_file_writer_cfg *cfg, bool flac)
 {
     enum { PIECE_FRAMES = 1024 };
     struct encoded *w = calloc(1, sizeof *w);
     if (!w)
-        return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
+        return NULL;
     w->base.ops = &ops;
     w->flac = flac;
     w->fd = -1;
@@ -265,34 +313,52 @@ int takt_encoded_open(const struct takt_file_writer_cfg *cfg, bool flac,
     w->path = strdup(cfg->path);
     w->coder = calloc(cfg->channels, sizeof *w->coder);
     w->piece = malloc((size_t)PIECE_FRAMES * cfg->channels * sizeof *w->piece);
-    w->head = flac ? NULL : malloc(HEAD_BYTES_MAX);
-    if (!w->path || !w->coder || !w->piece || !(w->head || flac)) {
+    w->head = malloc(HEAD_BYTES_MAX);
+    w->ogg = flac ? NULL : calloc(1, sizeof *w->ogg);
+    if (!w->path || !w->coder || !w->piece || !w->head || !(w->ogg || flac)) {
         free_encoded(w);
-        return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
+        return NULL;
     }
     for (uint32_t c = 0; c < cfg->channels; c++)
         takt_encode_init(&w->coder[c], cfg->dither, cfg->clip, cfg->seed + c);
-    w->fd = open(cfg->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (w->fd < 0) {
-        int err = takt_fail(e, TAKT_ERR_IO, errno, "%.120s: cannot create it", cfg->path);
-        free_encoded(w);
-        return err;
+    if (w->ogg && cfg->replays) {
+        struct takt_random chance = takt_random_seed(cfg->seed);
+        w->ogg->renumber = true;
+        w->ogg->serial = (uint32_t)takt_random_u64(&chance);
     }
+    return w;
+}
+
+static int open_encoder(struct encoded *w, const struct takt_file_writer_cfg *cfg,
+                        struct takt_error *e)
+{
     int pcm = w->format == TAKT_S16 ? SF_FORMAT_PCM_16 : SF_FORMAT_PCM_24;
     SF_INFO info = {.samplerate = (int)cfg->rate_hz,
                     .channels = (int)cfg->channels,
-                    .format = flac ? SF_FORMAT_FLAC | pcm : SF_FORMAT_OGG | SF_FORMAT_OPUS};
+                    .format = w->flac ? SF_FORMAT_FLAC | pcm : SF_FORMAT_OGG | SF_FORMAT_OPUS};
+    int err = takt_file_claim(cfg->path, &w->fd, e);
+    if (err < 0)
+        return err;
     w->file = sf_open_virtual(&io, SFM_WRITE, &info, w);
-    if (!w->file) {
-        int err = w->failure ? takt_file_write_error(e, cfg->path, w->failure)
-                             : takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.120s: %s", cfg->path,
-                                         sf_strerror(NULL));
+    if (!w->file)
+        return w->failure ? takt_file_write_error(e, cfg->path, w->failure)
+                          : takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%s: %s",
+                                      takt_file_tail(cfg->path), sf_strerror(NULL));
+    set_page_latency(w, FIRST_LATENCY_MS);
+    return 0;
+}
+
+int takt_encoded_open(const struct takt_file_writer_cfg *cfg, bool flac,
+                      struct takt_file_writer **out, struct takt_error *e)
+{
+    struct encoded *w = make_encoded(cfg, flac);
+    if (!w)
+        return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
+    int err = open_encoder(w, cfg, e);
+    if (err < 0) {
         free_encoded(w);
         return err;
     }
-    double latency_ms = FIRST_LATENCY_MS;
-    if (!flac)
-        sf_command(w->file, SFC_SET_OGG_PAGE_LATENCY_MS, &latency_ms, sizeof latency_ms);
     *out = &w->base;
     return 0;
 }

@@ -10,22 +10,19 @@
  * and a mark is visible before the frames behind it.
  */
 #include "base/fail.h"
+#include "device/file_place.h"
 #include "device/file_port.h"
+#include "device/file_worker.h"
 #include "device/file_writer.h"
-#include "sync/wake.h"
 #include "takt/ring.h"
-#include "takt/thread.h"
 #include "takt/time.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { PIECE_FRAMES = 1024, RING_S = 4, MARKS = 1024, LOOK_MS = 10, SETTLE_MS = 250 };
+enum { PIECE_FRAMES = 1024, RING_S = 4, MARKS = 1024, LOOK_NS = 10000000, SETTLE_NS = 250000000 };
 
 struct mark {
     uint64_t frame, silence;
@@ -47,9 +44,8 @@ struct sink {
     int64_t settled_ns;
     struct takt_error failure;
     /* Shared. */
-    struct takt_thread *worker;
-    struct takt_wake wake;
-    _Atomic bool quit, failed;
+    struct takt_file_worker worker;
+    _Atomic bool failed;
 };
 
 /* ---- Device thread --------------------------------------------------------------------------- */
@@ -100,10 +96,22 @@ static void fail(struct sink *s, const struct takt_error *e)
     char text[200];
     s->failure = *e;
     atomic_store(&s->failed, true);
-    snprintf(text, sizeof text, "%.100s after %.1f s; the recording ends there and is whole",
+    snprintf(text, sizeof text, "%.140s after %.1f s; the recording ends there and is whole",
              e->text, (double)s->recorded / s->cfg.rate_hz);
-    takt_engine_event(s->cfg.engine, TAKT_EVENT_SINK_FAILED, e->code, e->os_errno, s->recorded,
-                      text);
+    takt_file_worker_event(&s->worker, TAKT_EVENT_SINK_FAILED, e->code, e->os_errno, s->recorded,
+                           text);
+}
+
+/* Lets the headers follow, when it is time: that of the wall, on any clock. */
+static void settle(struct sink *s)
+{
+    struct takt_error e;
+    int64_t now_ns = takt_now_ns();
+    if (now_ns - s->settled_ns < SETTLE_NS)
+        return;
+    s->settled_ns = now_ns;
+    if (!atomic_load(&s->failed) && s->writer && s->writer->ops->settle(s->writer, &e) < 0)
+        fail(s, &e);
 }
 
 static bool put(struct sink *s, const float *frames, uint64_t count)
@@ -116,6 +124,7 @@ static bool put(struct sink *s, const float *frames, uint64_t count)
         return false;
     }
     s->recorded += count;
+    settle(s); /* on a disk that only just keeps up, there is no later */
     return true;
 }
 
@@ -152,24 +161,13 @@ static void drain(struct sink *s)
     }
 }
 
-/* Lets the headers follow, when it is time. */
-static void settle(struct sink *s, int64_t now_ns)
-{
-    struct takt_error e;
-    if (now_ns - s->settled_ns < SETTLE_MS * 1000000ll)
-        return;
-    s->settled_ns = now_ns;
-    if (!atomic_load(&s->failed) && s->writer && s->writer->ops->settle(s->writer, &e) < 0)
-        fail(s, &e);
-}
-
 static void sink_service(struct takt_port *base)
 {
     struct sink *s = (struct sink *)base;
     if (takt_ring_write_avail(s->ring) <= s->cfg.block_frames_max ||
-        takt_ring_write_avail(s->marks) < 2) {
+        takt_ring_write_avail(s->marks) < 2 || takt_now_ns() - s->settled_ns >= SETTLE_NS) {
         drain(s);
-        settle(s, takt_now_ns()); /* the file is on disk in real time on any clock */
+        settle(s);
     }
 }
 
@@ -194,11 +192,10 @@ static void finish(struct sink *s)
 static void work(void *arg)
 {
     struct sink *s = arg;
-    while (!atomic_load(&s->quit)) {
+    while (!atomic_load(&s->worker.quit)) {
         drain(s);
-        int64_t now = takt_now_ns();
-        settle(s, now);
-        takt_wake_wait(&s->wake, now + LOOK_MS * 1000000ll);
+        settle(s);
+        takt_wake_wait(&s->worker.wake, takt_now_ns() + LOOK_NS);
     }
     finish(s); /* here, so that a disk that hangs does not take the control thread with it */
 }
@@ -213,12 +210,22 @@ static struct takt_file_writer_cfg writer_cfg(const struct sink *s)
                                          .format = s->cfg.format,
                                          .dither = s->cfg.dither,
                                          .clip = s->cfg.clip,
-                                         .seed = s->cfg.seed};
+                                         .seed = s->cfg.seed,
+                                         .replays = s->cfg.clock == TAKT_CLOCK_VIRTUAL};
+}
+
+static int hangs(const struct sink *s, struct takt_error *e)
+{
+    return takt_fail(e, TAKT_ERR_TIMEOUT, 0,
+                     "%s: the disk does not answer; the last seconds are not written",
+                     takt_file_tail(s->path));
 }
 
 static int sink_start(struct takt_port *base, struct takt_error *e)
 {
     struct sink *s = (struct sink *)base;
+    if (!takt_file_worker_stop(&s->worker, 0))
+        return hangs(s, e);
     struct takt_file_writer_cfg cfg = writer_cfg(s);
     takt_ring_reset(s->ring);
     takt_ring_reset(s->marks);
@@ -226,14 +233,10 @@ static int sink_start(struct takt_port *base, struct takt_error *e)
     s->has_mark = false;
     s->settled_ns = takt_now_ns();
     atomic_store(&s->failed, false);
-    atomic_store(&s->quit, false);
     int err = takt_file_writer_open(&cfg, &s->writer, e);
     if (err < 0 || s->cfg.clock == TAKT_CLOCK_VIRTUAL)
         return err;
-    err = takt_thread_start(
-        &(struct takt_thread_cfg){
-            .name = "takt-write", .entry = work, .arg = s, .priority = TAKT_PRIORITY_OFF},
-        &s->worker, e);
+    err = takt_file_worker_start(&s->worker, "takt-write", work, e);
     if (err < 0)
         close_writer(s, NULL);
     return err;
@@ -242,30 +245,29 @@ static int sink_start(struct takt_port *base, struct takt_error *e)
 static int sink_stop(struct takt_port *base, struct takt_error *e)
 {
     struct sink *s = (struct sink *)base;
-    atomic_store(&s->quit, true);
-    takt_wake_signal(&s->wake);
-    if (takt_thread_join(s->worker, s->cfg.timeout_ns / 1000000) == TAKT_ERR_TIMEOUT)
-        return takt_fail(e, TAKT_ERR_TIMEOUT, 0,
-                         "%.120s: the disk does not answer; the last seconds are not written",
-                         s->path);
-    s->worker = NULL;
+    if (!takt_file_worker_stop(&s->worker, s->cfg.timeout_ns))
+        return hangs(s, e);
     finish(s); /* nothing is left to do where a worker did it */
     if (!atomic_load(&s->failed))
         return 0;
     return takt_fail(e, s->failure.code, 0, "%s", s->failure.text);
 }
 
-static void sink_close(struct takt_port *base)
+static void release(void *port)
 {
-    struct sink *s = (struct sink *)base;
-    if (s->worker)
-        takt_thread_join(s->worker, -1);
+    struct sink *s = port;
     close_writer(s, NULL);
     takt_ring_destroy(s->ring);
     takt_ring_destroy(s->marks);
     free(s->silence);
     free(s->path);
     free(s);
+}
+
+static void sink_close(struct takt_port *base)
+{
+    struct sink *s = (struct sink *)base;
+    takt_file_worker_leave(&s->worker, s->cfg.timeout_ns);
 }
 
 static const struct takt_port_ops ops = {.write = sink_write,
@@ -275,29 +277,6 @@ static const struct takt_port_ops ops = {.write = sink_write,
                                          .stop = sink_stop,
                                          .close = sink_close};
 
-/* Can a file be made there? Looks, and touches nothing. */
-static int check_place(const char *path, struct takt_error *e)
-{
-    struct stat st;
-    if (stat(path, &st) == 0) {
-        if (S_ISDIR(st.st_mode))
-            return takt_fail(e, TAKT_ERR_IO, EISDIR, "%.120s: cannot record there", path);
-        if (access(path, W_OK) != 0)
-            return takt_fail(e, TAKT_ERR_IO, errno, "%.120s: cannot write to it", path);
-        return 0;
-    }
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (!slash)
-        strcpy(folder, ".");
-    else
-        slash[slash == folder] = '\0';
-    if (access(folder, W_OK | X_OK) != 0)
-        return takt_fail(e, TAKT_ERR_IO, errno, "%.120s: cannot create it", path);
-    return 0;
-}
-
 static int open_sink(struct sink *s, struct takt_error *e)
 {
     s->path = strdup(s->cfg.rest);
@@ -305,8 +284,10 @@ static int open_sink(struct sink *s, struct takt_error *e)
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
     struct takt_file_writer_cfg cfg = writer_cfg(s);
     int err = takt_file_writer_check(&cfg, e);
+    int fd = -1;
     if (err >= 0)
-        err = check_place(s->path, e);
+        err = takt_file_claim(s->path, &fd, e); /* again at start: others may want it until then */
+    takt_file_let_go(fd);
     if (err < 0)
         return err;
     s->silence = calloc((size_t)PIECE_FRAMES * s->cfg.channels, sizeof *s->silence);
@@ -332,6 +313,7 @@ int takt_file_open_sink(const struct takt_port_cfg *cfg, struct takt_port **out,
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
     s->base.ops = &ops;
     s->cfg = *cfg;
+    s->worker = (struct takt_file_worker){.release = release, .port = s, .engine = cfg->engine};
     int err = open_sink(s, e);
     if (err < 0) {
         sink_close(&s->base);

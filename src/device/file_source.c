@@ -4,10 +4,10 @@
  * and then finds the ring empty has had everything.
  */
 #include "base/fail.h"
+#include "device/file_place.h"
 #include "device/file_port.h"
-#include "sync/wake.h"
+#include "device/file_worker.h"
 #include "takt/ring.h"
-#include "takt/thread.h"
 #include "takt/time.h"
 
 #include <sndfile.h>
@@ -25,10 +25,10 @@ struct source {
     SNDFILE *file;
     SF_INFO info;
     struct takt_ring *ring; /* frames of the file's channels */
-    struct takt_thread *worker;
-    struct takt_wake wake;
-    _Atomic bool quit, ended;
+    struct takt_file_worker worker;
+    _Atomic bool ended;
     uint64_t frames_read;
+    int hold_fd; /* keeps recordings off the file, or -1 */
 };
 
 /* ---- Device thread --------------------------------------------------------------------------- */
@@ -60,9 +60,9 @@ static void finish(struct source *s)
     char text[200];
     uint64_t expected = (uint64_t)s->info.frames;
     if (sf_error(s->file) || (s->frames_read < expected && expected < (uint64_t)SF_COUNT_MAX)) {
-        snprintf(text, sizeof text, "%.120s: damaged; it ends after %.3f s", s->path,
+        snprintf(text, sizeof text, "%s: damaged; it ends after %.3f s", takt_file_tail(s->path),
                  (double)s->frames_read / s->info.samplerate);
-        takt_engine_event(s->cfg.engine, TAKT_EVENT_LOG, TAKT_ERR_FORMAT, 0, 0, text);
+        takt_file_worker_event(&s->worker, TAKT_EVENT_LOG, TAKT_ERR_FORMAT, 0, 0, text);
     }
     atomic_store_explicit(&s->ended, true, memory_order_release);
 }
@@ -94,54 +94,58 @@ static void source_service(struct takt_port *base)
 static void work(void *arg)
 {
     struct source *s = arg;
-    while (!atomic_load(&s->quit) && !atomic_load(&s->ended)) {
+    while (!atomic_load(&s->worker.quit) && !atomic_load(&s->ended)) {
         fill(s);
-        takt_wake_wait(&s->wake, takt_now_ns() + LOOK_MS * 1000000ll);
+        takt_wake_wait(&s->worker.wake, takt_now_ns() + LOOK_MS * 1000000ll);
     }
 }
 
 /* ---- Control --------------------------------------------------------------------------------- */
 
+static int hangs(const struct source *s, struct takt_error *e)
+{
+    return takt_fail(e, TAKT_ERR_TIMEOUT, 0, "%s: the disk does not answer",
+                     takt_file_tail(s->path));
+}
+
 static int source_start(struct takt_port *base, struct takt_error *e)
 {
     struct source *s = (struct source *)base;
+    if (!takt_file_worker_stop(&s->worker, 0))
+        return hangs(s, e);
     if (s->frames_read && sf_seek(s->file, 0, SEEK_SET) != 0)
-        return takt_fail(e, TAKT_ERR_IO, 0, "%.120s: cannot go back to its beginning: %s", s->path,
-                         sf_strerror(s->file));
+        return takt_fail(e, TAKT_ERR_IO, 0, "%s: cannot go back to its beginning: %s",
+                         takt_file_tail(s->path), sf_strerror(s->file));
     takt_ring_reset(s->ring);
     s->frames_read = 0;
     atomic_store(&s->ended, false);
-    atomic_store(&s->quit, false);
     fill(s);
-    if (s->cfg.clock == TAKT_CLOCK_VIRTUAL)
-        return 0;
-    return takt_thread_start(
-        &(struct takt_thread_cfg){
-            .name = "takt-read", .entry = work, .arg = s, .priority = TAKT_PRIORITY_OFF},
-        &s->worker, e);
+    return s->cfg.clock == TAKT_CLOCK_VIRTUAL
+               ? 0
+               : takt_file_worker_start(&s->worker, "takt-read", work, e);
 }
 
 static int source_stop(struct takt_port *base, struct takt_error *e)
 {
     struct source *s = (struct source *)base;
-    atomic_store(&s->quit, true);
-    takt_wake_signal(&s->wake);
-    if (takt_thread_join(s->worker, s->cfg.timeout_ns / 1000000) == TAKT_ERR_TIMEOUT)
-        return takt_fail(e, TAKT_ERR_TIMEOUT, 0, "%.120s: the disk does not answer", s->path);
-    s->worker = NULL;
-    return 0;
+    return takt_file_worker_stop(&s->worker, s->cfg.timeout_ns) ? 0 : hangs(s, e);
+}
+
+static void release(void *port)
+{
+    struct source *s = port;
+    if (s->file)
+        sf_close(s->file);
+    takt_file_let_go(s->hold_fd);
+    takt_ring_destroy(s->ring);
+    free(s->path);
+    free(s);
 }
 
 static void source_close(struct takt_port *base)
 {
     struct source *s = (struct source *)base;
-    if (s->worker)
-        takt_thread_join(s->worker, -1);
-    if (s->file)
-        sf_close(s->file);
-    takt_ring_destroy(s->ring);
-    free(s->path);
-    free(s);
+    takt_file_worker_leave(&s->worker, s->cfg.timeout_ns);
 }
 
 static const struct takt_port_ops ops = {.read = source_read,
@@ -155,16 +159,18 @@ static int open_source(struct source *s, struct takt_error *e)
     s->path = strdup(s->cfg.rest);
     if (!s->path)
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
+    s->hold_fd = takt_file_hold(s->path);
     s->file = takt_file_open_sound(s->path, &s->info, e);
     if (!s->file)
         return e ? (int)e->code : TAKT_ERR_NOT_FOUND;
     if ((uint32_t)s->info.samplerate != s->cfg.rate_hz)
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
-                         "%.120s: is at %d Hz, the stream at %u; set the rate to %d", s->path,
-                         s->info.samplerate, s->cfg.rate_hz, s->info.samplerate);
+        return takt_fail(
+            e, TAKT_ERR_UNSUPPORTED, 0, "%s: is at %d Hz, the stream at %u; set the rate to %d",
+            takt_file_tail(s->path), s->info.samplerate, s->cfg.rate_hz, s->info.samplerate);
     if ((uint32_t)s->info.channels < s->cfg.channels)
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.120s: has %d channel%s, not %u", s->path,
-                         s->info.channels, s->info.channels == 1 ? "" : "s", s->cfg.channels);
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%s: has %d channel%s, not %u",
+                         takt_file_tail(s->path), s->info.channels,
+                         s->info.channels == 1 ? "" : "s", s->cfg.channels);
     uint64_t ahead = s->cfg.rate_hz + 4ull * s->cfg.block_frames_max;
     return takt_ring_create(
         &(struct takt_ring_cfg){.elem_bytes = (size_t)s->info.channels * sizeof(float),
@@ -182,6 +188,8 @@ int takt_file_open_source(const struct takt_port_cfg *cfg, struct takt_port **ou
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
     s->base.ops = &ops;
     s->cfg = *cfg;
+    s->hold_fd = -1;
+    s->worker = (struct takt_file_worker){.release = release, .port = s, .engine = cfg->engine};
     int err = open_source(s, e ? e : &local);
     if (err < 0) {
         source_close(&s->base);

@@ -10,10 +10,9 @@
  * most that.
  */
 #include "base/fail.h"
+#include "device/file_place.h"
 #include "device/file_writer.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -183,8 +182,7 @@ static int wav_write(struct takt_file_writer *base, const float *frames, uint32_
 
 static void free_wav(struct wav *w)
 {
-    if (w->fd >= 0)
-        close(w->fd);
+    takt_file_let_go(w->fd);
     free(w->path);
     free(w->coder);
     free(w->piece);
@@ -195,12 +193,13 @@ static void free_wav(struct wav *w)
 static int wav_close(struct takt_file_writer *base, struct takt_error *e)
 {
     struct wav *w = (struct wav *)base;
-    int result = 0;
-    if (!w->failed) {
-        int err = write_header(w);
-        if (err)
-            result = give_up(w, err, e);
-    }
+    int result = 0, err = w->failed ? 0 : write_header(w);
+    if (err)
+        result = give_up(w, err, e);
+    int late = takt_file_let_go(w->fd);
+    w->fd = -1;
+    if (late && !w->failed)
+        result = takt_file_write_error(e, w->path, late);
     free_wav(w);
     return result;
 }
@@ -231,13 +230,15 @@ int takt_wav_open(const struct takt_file_writer_cfg *cfg, struct takt_file_write
     struct bytes b;
     make_header(&b, w, 0);
     w->header_bytes = (uint32_t)b.count;
-    w->fd = open(cfg->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int err = w->fd < 0 ? errno : write_header(w);
+    int err = takt_file_claim(cfg->path, &w->fd, e);
+    if (err == 0)
+        err = takt_file_empty(cfg->path, &w->fd, e);
+    int failure = err ? 0 : write_header(w);
+    if (failure)
+        err = takt_file_write_error(e, cfg->path, failure);
     if (err) {
-        bool opened = w->fd >= 0;
         free_wav(w);
-        return opened ? takt_file_write_error(e, cfg->path, err)
-                      : takt_fail(e, TAKT_ERR_IO, err, "%.120s: cannot create it", cfg->path);
+        return err;
     }
     *out = &w->base;
     return 0;

@@ -1,6 +1,7 @@
 #include "device/file_writer.h"
 
 #include "base/fail.h"
+#include "device/file_place.h"
 
 #include <errno.h>
 #include <string.h>
@@ -27,12 +28,17 @@ static enum kind kind_of(const char *path)
 static int check_flac(const struct takt_file_writer_cfg *cfg, struct takt_error *e)
 {
     if (cfg->format && cfg->format != TAKT_S16 && cfg->format != TAKT_S24)
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.120s: FLAC holds s16 or s24, not %s",
-                         cfg->path, takt_sample_name(cfg->format));
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%s: FLAC holds s16 or s24, not %s",
+                         takt_file_tail(cfg->path), takt_sample_name(cfg->format));
+    if (cfg->rate_hz > 65535 && cfg->rate_hz % 10)
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
+                         "%s: FLAC has rates above 65535 Hz in steps of 10, not %u; set such a "
+                         "rate or record to .wav",
+                         takt_file_tail(cfg->path), cfg->rate_hz);
     if (cfg->channels > 8)
         return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
-                         "%.120s: FLAC holds up to 8 channels, not %u; record to .wav", cfg->path,
-                         cfg->channels);
+                         "%s: FLAC holds up to 8 channels, not %u; record to .wav",
+                         takt_file_tail(cfg->path), cfg->channels);
     return 0;
 }
 
@@ -41,17 +47,16 @@ static int check_opus(const struct takt_file_writer_cfg *cfg, struct takt_error 
     uint32_t r = cfg->rate_hz;
     if (r != 8000 && r != 12000 && r != 16000 && r != 24000 && r != 48000)
         return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
-                         "%.120s: Opus runs at 8, 12, 16, 24 or 48 kHz, not at %u Hz; set such a "
+                         "%s: Opus runs at 8, 12, 16, 24 or 48 kHz, not at %u Hz; set such a "
                          "rate or record to .wav or .flac",
-                         cfg->path, r);
+                         takt_file_tail(cfg->path), r);
     if (cfg->format)
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
-                         "%.120s: Opus has no sample format; leave %s out", cfg->path,
-                         takt_sample_name(cfg->format));
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%s: Opus has no sample format; leave %s out",
+                         cfg->path, takt_sample_name(cfg->format));
     if (cfg->channels > 8)
         return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
-                         "%.120s: Opus holds up to 8 channels, not %u; record to .wav", cfg->path,
-                         cfg->channels);
+                         "%s: Opus holds up to 8 channels, not %u; record to .wav",
+                         takt_file_tail(cfg->path), cfg->channels);
     return 0;
 }
 
@@ -68,8 +73,8 @@ int takt_file_writer_check(const struct takt_file_writer_cfg *cfg, struct takt_e
         break;
     }
     return takt_fail(e, TAKT_ERR_ARG, 0,
-                     "%.120s: recordings end in .wav, .flac, .opus or .ogg; choose one of these",
-                     cfg->path);
+                     "%s: recordings end in .wav, .flac, .opus or .ogg; choose one of these",
+                     takt_file_tail(cfg->path));
 }
 
 int takt_file_writer_open(const struct takt_file_writer_cfg *cfg, struct takt_file_writer **out,
@@ -103,5 +108,6 @@ int takt_file_write_at(int fd, const void *data, size_t bytes, uint64_t offset)
 int takt_file_write_error(struct takt_error *e, const char *path, int err)
 {
     bool full = err == ENOSPC || err == EDQUOT || err == EFBIG;
-    return takt_fail(e, full ? TAKT_ERR_FULL : TAKT_ERR_IO, err, "%.120s: cannot write", path);
+    return takt_fail(e, full ? TAKT_ERR_FULL : TAKT_ERR_IO, err, "%s: cannot write",
+                     takt_file_tail(path));
 }

@@ -23,6 +23,7 @@ struct takt_file_writer_cfg {
     enum takt_dither dither;
     enum takt_clip clip;
     uint64_t seed;
+    bool replays;            /* each run makes the same bytes, an Ogg stream's number included */
     uint64_t riff_bytes_max; /* where a WAV becomes an RF64; 0: at 4 GiB, as it must */
 };
 

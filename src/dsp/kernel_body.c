@@ -1,24 +1,21 @@
 /*
- * The kernels, in plain C. TAKT_KERNELS names the table to fill, TAKT_KERNELS_NAME the processor;
- * the build compiles this file once for each.
+ * The kernels, in plain C: see dsp/body.h.
  *
- * Sums run in 16 lanes whose order is fixed here, not left to the compiler, so that every version
- * adds the same numbers in the same order and gives the same bits. Contraction into fused
- * multiply-add is off in the build for the same reason.
+ * Sums run in 32 lanes whose order is written here, not left to the compiler, so that every
+ * version adds the same numbers in the same order and gives the same bits. 32 lanes are four
+ * AVX2 registers: as many additions under way as hide the time that one takes. The lanes are
+ * floats and are emptied into a double every PIECE samples, so that no lane adds more than 32
+ * numbers.
  */
-#include "dsp/kernel_table.h"
+#include "dsp/body.h"
 
 #include <math.h>
 
-#ifndef TAKT_KERNELS /* read by itself, as analysers do */
-#define TAKT_KERNELS      takt_kernels_plain
-#define TAKT_KERNELS_NAME "plain"
-#endif
-
-enum { LANES = 16 };
+enum { LANES = 32, PIECE = 32 * LANES };
 
 static void scale(float *out, const float *in, float gain, size_t n)
 {
+    TAKT_EACH
     for (size_t i = 0; i < n; i++)
         out[i] = in[i] * gain;
 }
@@ -26,18 +23,22 @@ static void scale(float *out, const float *in, float gain, size_t n)
 static void scale_ramp(float *out, const float *in, float from, float to, size_t n)
 {
     float step = n ? (to - from) / (float)n : 0;
-    for (size_t i = 0; i < n; i++)
-        out[i] = in[i] * (from + step * (float)(int)i);
+    int count = (int)n;
+    TAKT_EACH
+    for (int i = 0; i < count; i++)
+        out[i] = in[i] * (from + step * (float)i);
 }
 
 static void mix(float *out, const float *in, float gain, size_t n)
 {
+    TAKT_EACH
     for (size_t i = 0; i < n; i++)
         out[i] += in[i] * gain;
 }
 
 static void clamp(float *out, const float *in, float limit, size_t n)
 {
+    TAKT_EACH
     for (size_t i = 0; i < n; i++) {
         float x = in[i] == in[i] ? in[i] : 0;
         x = x > limit ? limit : x;
@@ -45,46 +46,97 @@ static void clamp(float *out, const float *in, float limit, size_t n)
     }
 }
 
-static double sum_squares(const float *x, size_t n)
+/* Halves onto halves: five additions deep, where one after the other would be 32. The first two
+ * fit in the registers that the lanes are in. */
+static double add_lanes(const float *lanes)
 {
-    float lanes[LANES] = {0};
-    size_t whole = n / LANES * LANES;
-    for (size_t i = 0; i < whole; i += LANES)
-        for (size_t k = 0; k < LANES; k++)
-            lanes[k] += x[i + k] * x[i + k];
-    for (size_t i = whole; i < n; i++)
-        lanes[i - whole] += x[i] * x[i];
-    double sum = 0;
-    for (size_t k = 0; k < LANES; k++)
-        sum += (double)lanes[k];
-    return sum;
+    float quarter[LANES / 4];
+    double half[LANES / 8];
+    for (size_t k = 0; k < LANES / 4; k++)
+        quarter[k] =
+            (lanes[k] + lanes[k + LANES / 2]) + (lanes[k + LANES / 4] + lanes[k + LANES / 4 * 3]);
+    for (size_t k = 0; k < LANES / 8; k++)
+        half[k] = (double)quarter[k] + (double)quarter[k + LANES / 8];
+    return (half[0] + half[2]) + (half[1] + half[3]);
 }
 
+/* What is left after the whole rows of lanes, filled up with zeros. Lanes are only ever indexed by
+ * constants, which keeps them in registers. */
+static void last_row(float *row, const float *x, size_t n)
+{
+    for (size_t k = 0; k < LANES; k++)
+        row[k] = 0;
+    memcpy(row, x, n * sizeof *x);
+}
+
+/* n <= PIECE. */
+static double sum_piece(const float *x, size_t n)
+{
+    float lanes[LANES], row[LANES];
+    for (size_t k = 0; k < LANES; k++)
+        lanes[k] = 0;
+    for (; n >= LANES; x += LANES, n -= LANES)
+        for (size_t k = 0; k < LANES; k++)
+            lanes[k] += x[k];
+    if (n) {
+        last_row(row, x, n);
+        for (size_t k = 0; k < LANES; k++)
+            lanes[k] += row[k];
+    }
+    return add_lanes(lanes);
+}
+
+static double sum_squares_piece(const float *x, size_t n)
+{
+    float lanes[LANES], row[LANES];
+    for (size_t k = 0; k < LANES; k++)
+        lanes[k] = 0;
+    for (; n >= LANES; x += LANES, n -= LANES)
+        for (size_t k = 0; k < LANES; k++)
+            lanes[k] += x[k] * x[k];
+    if (n) {
+        last_row(row, x, n);
+        for (size_t k = 0; k < LANES; k++)
+            lanes[k] += row[k] * row[k];
+    }
+    return add_lanes(lanes);
+}
+
+static double sum(const float *x, size_t n)
+{
+    double sum = 0;
+    for (; n > PIECE; x += PIECE, n -= PIECE)
+        sum += sum_piece(x, PIECE);
+    return sum + sum_piece(x, n);
+}
+
+static double sum_squares(const float *x, size_t n)
+{
+    double sum = 0;
+    for (; n > PIECE; x += PIECE, n -= PIECE)
+        sum += sum_squares_piece(x, PIECE);
+    return sum + sum_squares_piece(x, n);
+}
+
+/* Floats without their sign are ordered as their bits are, and those of NaN lie above infinity's.
+ * The largest integer needs no order of its own, so compilers vectorise it. */
 static float peak(const float *x, size_t n)
 {
-    float lanes[LANES] = {0};
-    size_t whole = n / LANES * LANES;
-    for (size_t i = 0; i < whole; i += LANES)
-        for (size_t k = 0; k < LANES; k++) {
-            float a = fabsf(x[i + k]);
-            lanes[k] = a > lanes[k] ? a : lanes[k];
-        }
-    for (size_t i = whole; i < n; i++) {
-        float a = fabsf(x[i]);
-        lanes[i - whole] = a > lanes[i - whole] ? a : lanes[i - whole];
+    const int32_t infinity = 0x7f800000;
+    int32_t most = 0;
+    for (size_t i = 0; i < n; i++) {
+        int32_t bits = takt_bits(x[i]) & 0x7fffffff;
+        bits = bits > infinity ? 0 : bits;
+        most = bits > most ? bits : most;
     }
-    float most = 0;
-    for (size_t k = 0; k < LANES; k++)
-        most = lanes[k] > most ? lanes[k] : most;
-    return most;
+    return takt_from_bits(most);
 }
 
 static size_t count_above(const float *x, float limit, size_t n)
 {
     size_t count = 0;
     while (n) {
-        /* In pieces, so that the inner count stays a 32-bit one, as wide as the samples. */
-        size_t piece = n < 4096 ? n : 4096;
+        size_t piece = n < TAKT_COUNT_PIECE ? n : TAKT_COUNT_PIECE;
         int inner = 0;
         for (size_t i = 0; i < piece; i++)
             inner += fabsf(x[i]) >= limit;
@@ -95,6 +147,55 @@ static size_t count_above(const float *x, float limit, size_t n)
     return count;
 }
 
-const struct takt_kernels TAKT_KERNELS = {
-    TAKT_KERNELS_NAME, scale, scale_ramp, mix, clamp, sum_squares, peak, count_above,
+static void interleave(float *out, const float *const *in, uint32_t channels, size_t frames)
+{
+    if (channels == 2) {
+        const float *left = in[0], *right = in[1];
+        TAKT_EACH
+        for (size_t i = 0; i < frames; i++) {
+            out[2 * i] = left[i];
+            out[2 * i + 1] = right[i];
+        }
+        return;
+    }
+    if (channels == 1 && frames) {
+        memcpy(out, in[0], frames * sizeof *out);
+        return;
+    }
+    for (uint32_t c = 0; c < channels; c++)
+        for (size_t i = 0; i < frames; i++)
+            out[i * channels + c] = in[c][i];
+}
+
+static void deinterleave(float *const *out, const float *in, uint32_t channels, size_t frames)
+{
+    if (channels == 2) {
+        float *left = out[0], *right = out[1];
+        TAKT_EACH
+        for (size_t i = 0; i < frames; i++) {
+            left[i] = in[2 * i];
+            right[i] = in[2 * i + 1];
+        }
+        return;
+    }
+    if (channels == 1 && frames) {
+        memcpy(out[0], in, frames * sizeof *in);
+        return;
+    }
+    for (uint32_t c = 0; c < channels; c++)
+        for (size_t i = 0; i < frames; i++)
+            out[c][i] = in[i * channels + c];
+}
+
+const struct takt_kernels TAKT_OF_KIND(takt_kernels_) = {
+    .scale = scale,
+    .scale_ramp = scale_ramp,
+    .mix = mix,
+    .clamp = clamp,
+    .sum = sum,
+    .sum_squares = sum_squares,
+    .peak = peak,
+    .count_above = count_above,
+    .interleave = interleave,
+    .deinterleave = deinterleave,
 };

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 /* Takes the thread as far up as the system lets it, and fills in policy, priority, nice and why.
- * priority: 1..98, or TAKT_PRIORITY_NONE to ask for nothing. Thread: any. RT: no. */
+ * priority: 1..98, or TAKT_PRIORITY_OFF to ask for nothing. Thread: any. RT: no. */
 void takt_ladder_climb(pid_t tid, int priority, struct takt_sched *s);
 
 /* Reads policy, priority and nice again; s->policy tells whether rtkit had lent it. The rest of s

@@ -150,7 +150,7 @@ int takt_thread_start(const struct takt_thread_cfg *cfg, struct takt_thread **ou
                       struct takt_error *e)
 {
     *out = NULL;
-    if (!cfg->entry || cfg->priority > PRIORITY_MAX || cfg->priority < TAKT_PRIORITY_NONE)
+    if (!cfg->entry || cfg->priority > PRIORITY_MAX || cfg->priority < TAKT_PRIORITY_OFF)
         return takt_fail(e, TAKT_ERR_ARG, 0, "a thread needs an entry and a priority of 1 to %d",
                          PRIORITY_MAX);
     if (cfg->stack_bytes > SIZE_MAX / 4)

@@ -3,10 +3,13 @@
  * device thread alone with relaxed stores. A reader meets values of about one moment; only the
  * miss records need more, and carry a sequence number each, like a seqlock.
  *
- * Blame for a missed deadline goes, in this order, to: the trouble before it, when this block
- * could not begin because that one had not ended; the wake-up, when it came more than half a
- * period late; page faults since the last look; preemption; else the callback itself. A host that
- * lost frames is blamed only when no such trouble of ours explains it.
+ * Blame for a missed deadline goes, in this order, to: the trouble before it, when that held this
+ * block up, which alone would have been in time; the wake-up, when it came more than half a period
+ * late; page faults; preemption; else the callback itself. A host that lost frames is blamed only
+ * when no such trouble of ours explains it.
+ *
+ * The kernel's counts are read at a missed deadline, and once when the first blocks, which fault
+ * their code and stack in, are over. Reading them at every block would be a system call.
  *
  * Invariants: misses_total is the sum of misses; the histograms have one entry a block each.
  */
@@ -22,28 +25,31 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { MISS_WORDS = 7 };
+enum { MISS_WORDS = 7, WARM_BLOCKS = 100 };
 
 struct miss_cell {
-    _Atomic uint32_t sequence; /* odd while it is written */
+    _Atomic uint64_t sequence; /* of miss number n: 2n + 1 while it is written, 2n + 2 after */
     _Atomic uint64_t words[MISS_WORDS];
 };
 
 struct takt_contract {
     bool virtual_clock;
+    uint32_t rate_hz;
+    double frame_ns;      /* 0: not known */
+    int64_t late_wake_ns; /* from here on a wake-up is late */
     /* The device thread's. */
-    int64_t due_ns, now_ns, deadline_ns;
+    struct takt_contract_block block;
     int64_t last_end_ns, last_slack_ns;
     enum takt_miss_cause last_cause;
-    long minor_seen, major_seen;
-    double load;
+    uint64_t blocks;
+    long minor_seen, major_seen, switches_seen;
     /* Shared. */
-    struct takt_hist lateness, duration, slack, overrun; /* overrun: slack below 0, negated */
-    _Atomic int64_t slack_min;
-    _Atomic uint64_t lost_frames;
+    struct takt_hist lateness, duration;
+    struct takt_hist_signed slack;
+    _Atomic uint64_t frames, lost_frames;
     _Atomic uint64_t misses[TAKT_MISS_CAUSES];
     _Atomic uint64_t miss_count;
-    _Atomic double load_shown, rate_shown;
+    _Atomic double load, rate_measured_hz;
     struct miss_cell last[TAKT_MISSES_KEPT];
 };
 
@@ -58,14 +64,19 @@ const char *takt_miss_name(enum takt_miss_cause cause)
 int takt_contract_create(const struct takt_contract_cfg *cfg, struct takt_contract **out,
                          struct takt_error *e)
 {
-    *out = takt_rt_alloc(sizeof **out);
-    if (!*out)
+    struct takt_contract *c = *out = takt_rt_alloc(sizeof *c);
+    if (!c)
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
-    (*out)->virtual_clock = cfg->virtual_clock;
+    c->virtual_clock = cfg->virtual_clock;
+    c->rate_hz = cfg->rate_hz;
+    c->frame_ns = cfg->rate_hz ? 1e9 / cfg->rate_hz : 0;
+    c->late_wake_ns = (int64_t)(cfg->period_frames * c->frame_ns / 2);
+    if (!c->late_wake_ns)
+        c->late_wake_ns = INT64_MAX;
     if (!cfg->virtual_clock)
         takt_preempt_probe();
-    takt_contract_reset(*out);
-    return 0;
+    takt_contract_reset(c);
+    return TAKT_OK;
 }
 
 void takt_contract_destroy(struct takt_contract *c)
@@ -73,76 +84,114 @@ void takt_contract_destroy(struct takt_contract *c)
     takt_rt_free(c);
 }
 
+static void set(_Atomic uint64_t *counter, uint64_t to)
+{
+    atomic_store_explicit(counter, to, memory_order_relaxed);
+}
+
+static uint64_t get(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void bump(_Atomic uint64_t *counter, uint64_t by)
+{
+    set(counter, get(counter) + by);
+}
+
 void takt_contract_reset(struct takt_contract *c)
 {
-    bool virtual_clock = c->virtual_clock;
-    memset((void *)c, 0, sizeof *c);
-    c->virtual_clock = virtual_clock;
     c->last_end_ns = INT64_MIN;
-    atomic_store(&c->slack_min, INT64_MAX);
+    c->last_slack_ns = 0;
+    c->blocks = 0;
+    takt_hist_reset(&c->lateness);
+    takt_hist_reset(&c->duration);
+    takt_hist_signed_reset(&c->slack);
+    set(&c->frames, 0);
+    set(&c->lost_frames, 0);
+    for (int i = 0; i < TAKT_MISS_CAUSES; i++)
+        set(&c->misses[i], 0);
+    set(&c->miss_count, 0);
+    for (int i = 0; i < TAKT_MISSES_KEPT; i++)
+        set(&c->last[i].sequence, 0);
+    atomic_store_explicit(&c->load, 0, memory_order_relaxed);
+    atomic_store_explicit(&c->rate_measured_hz, 0, memory_order_relaxed);
 }
 
 /* ---- Writing -----------------------------------------------------------------------------------
  */
 
-static void bump(_Atomic uint64_t *counter, uint64_t by)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
-                          memory_order_relaxed);
-}
+/* What the kernel did to this thread since the last look, which may be many blocks ago: so each
+ * is only taken for the cause where it can be.
+ *
+ * Faults are to blame only if they can have cost half of the excess: a minor one takes about a
+ * microsecond, two on a virtual machine; a major one waits for a disk. The preemption flag alone
+ * blames too much (a kernel clears it for other reasons, too), so the count of involuntary switches
+ * must have risen as well. */
+struct kernel_say {
+    bool faulted, switched;
+};
 
-/* Faults of this thread since the last look, which may be many blocks ago. They are to blame only
- * if they can have cost half of the excess: a minor one takes about a microsecond, two on a
- * virtual machine; a major one waits for a disk. */
-static bool faults_explain(struct takt_contract *c, int64_t excess_ns)
+static struct kernel_say ask_kernel(struct takt_contract *c, int64_t excess_ns)
 {
     enum { MINOR_NS = 2000 };
     struct rusage r;
     if (c->virtual_clock || getrusage(RUSAGE_THREAD, &r) != 0)
-        return false;
+        return (struct kernel_say){false, false};
     long minor = r.ru_minflt - c->minor_seen, major = r.ru_majflt - c->major_seen;
+    long switches = r.ru_nivcsw - c->switches_seen;
     c->minor_seen = r.ru_minflt;
     c->major_seen = r.ru_majflt;
-    return major > 0 || 2 * (int64_t)minor * MINOR_NS > excess_ns;
+    c->switches_seen = r.ru_nivcsw;
+    return (struct kernel_say){.faulted = major > 0 || 2 * (int64_t)minor * MINOR_NS > excess_ns,
+                               .switched = switches > 0};
 }
 
 void takt_contract_enter(struct takt_contract *c)
 {
-    faults_explain(c, 0);
+    ask_kernel(c, 0);
 }
 
-void takt_contract_begin(struct takt_contract *c, int64_t due_ns, int64_t now_ns,
-                         int64_t deadline_ns)
+void takt_contract_begin(struct takt_contract *c, const struct takt_contract_block *b)
 {
-    c->due_ns = due_ns;
-    c->now_ns = now_ns;
-    c->deadline_ns = deadline_ns;
+    c->block = *b;
     if (!c->virtual_clock)
         takt_preempt_arm();
 }
 
 static bool woken_late(const struct takt_contract *c)
 {
-    return 2 * (c->now_ns - c->due_ns) > c->deadline_ns - c->due_ns;
+    return c->block.woken_ns - c->block.due_ns > c->late_wake_ns;
 }
 
-static enum takt_miss_cause cause_of_delay(struct takt_contract *c, int64_t slack_ns, int preempted)
+/* Did a block that missed its own deadline hold this one up, which took no longer than the time
+ * that it had? Without the second, a callback that is always too slow would blame its first miss
+ * for all that follow. */
+static bool held_up(const struct takt_contract *c, int64_t end_ns)
 {
-    if (c->last_slack_ns < 0 && c->last_end_ns > c->due_ns)
+    const struct takt_contract_block *b = &c->block;
+    return c->last_slack_ns < 0 && c->last_end_ns > b->due_ns &&
+           end_ns - c->last_end_ns <= b->deadline_ns - b->due_ns;
+}
+
+static enum takt_miss_cause cause_of_delay(struct takt_contract *c, int64_t end_ns, int preempted)
+{
+    struct kernel_say kernel = ask_kernel(c, end_ns - c->block.deadline_ns);
+    if (held_up(c, end_ns))
         return c->last_cause;
     if (woken_late(c))
         return TAKT_MISS_LATE_WAKE;
-    if (faults_explain(c, -slack_ns))
+    if (kernel.faulted)
         return TAKT_MISS_PAGE_FAULT;
-    return preempted == 1 ? TAKT_MISS_PREEMPTED : TAKT_MISS_OVERRAN;
+    return preempted == 1 && kernel.switched ? TAKT_MISS_PREEMPTED : TAKT_MISS_OVERRAN;
 }
 
 /* True when something went wrong, with its cause. */
-static bool find_cause(struct takt_contract *c, int64_t slack_ns, uint32_t flags, int preempted,
-                       enum takt_miss_cause *cause)
+static bool find_cause(struct takt_contract *c, int64_t end_ns, int64_t slack_ns, uint32_t flags,
+                       int preempted, enum takt_miss_cause *cause)
 {
     if (slack_ns < 0) {
-        *cause = cause_of_delay(c, slack_ns, preempted);
+        *cause = cause_of_delay(c, end_ns, preempted);
         return true;
     }
     if (flags & TAKT_CONTRACT_HOST_XRUN && c->last_slack_ns >= 0) {
@@ -155,7 +204,7 @@ static bool find_cause(struct takt_contract *c, int64_t slack_ns, uint32_t flags
 
 static void keep_miss(struct takt_contract *c, const struct takt_miss *m)
 {
-    uint64_t n = atomic_load_explicit(&c->miss_count, memory_order_relaxed);
+    uint64_t n = get(&c->miss_count);
     struct miss_cell *cell = &c->last[n % TAKT_MISSES_KEPT];
     const uint64_t words[MISS_WORDS] = {(uint64_t)m->cause,
                                         m->position,
@@ -164,74 +213,63 @@ static void keep_miss(struct takt_contract *c, const struct takt_miss *m)
                                         (uint64_t)m->duration_ns,
                                         (uint64_t)m->slack_ns,
                                         m->lost_frames};
-    uint32_t sequence = atomic_load_explicit(&cell->sequence, memory_order_relaxed);
-    atomic_store_explicit(&cell->sequence, sequence + 1, memory_order_relaxed);
+    set(&cell->sequence, 2 * n + 1);
     for (int i = 0; i < MISS_WORDS; i++)
         atomic_store_explicit(&cell->words[i], words[i], memory_order_release);
-    atomic_store_explicit(&cell->sequence, sequence + 2, memory_order_release);
+    atomic_store_explicit(&cell->sequence, 2 * n + 2, memory_order_release);
     bump(&c->misses[m->cause], 1);
     atomic_store_explicit(&c->miss_count, n + 1, memory_order_release);
 }
 
-/* The load follows with a time constant of half a second. */
+/* The load follows with a time constant of half a second, whatever the block's size. */
 static void follow_load(struct takt_contract *c, int64_t duration_ns)
 {
-    double period_ns = (double)(c->deadline_ns - c->due_ns);
-    if (period_ns <= 0)
+    double block_ns = c->block.frames * c->frame_ns;
+    if (block_ns <= 0)
         return;
-    double weight = period_ns / (period_ns + 0.5e9);
-    c->load += weight * ((double)duration_ns / period_ns - c->load);
-    atomic_store_explicit(&c->load_shown, c->load, memory_order_relaxed);
+    double load = atomic_load_explicit(&c->load, memory_order_relaxed);
+    load += block_ns / (block_ns + 0.5e9) * ((double)duration_ns / block_ns - load);
+    atomic_store_explicit(&c->load, load, memory_order_relaxed);
+}
+
+static uint64_t not_below_0(int64_t value)
+{
+    return value > 0 ? (uint64_t)value : 0;
 }
 
 void takt_contract_end(struct takt_contract *c, int64_t end_ns, uint64_t position, uint32_t flags,
                        uint64_t lost_frames)
 {
     int preempted = c->virtual_clock ? 0 : takt_preempt_check();
-    int64_t lateness = c->now_ns - c->due_ns, duration = end_ns - c->now_ns;
-    int64_t slack = c->deadline_ns - end_ns;
-    takt_hist_record(&c->lateness, lateness > 0 ? (uint64_t)lateness : 0);
-    takt_hist_record(&c->duration, duration > 0 ? (uint64_t)duration : 0);
-    if (slack >= 0)
-        takt_hist_record(&c->slack, (uint64_t)slack);
-    else
-        takt_hist_record(&c->overrun, (uint64_t)-slack);
-    if (slack < atomic_load_explicit(&c->slack_min, memory_order_relaxed))
-        atomic_store_explicit(&c->slack_min, slack, memory_order_relaxed);
+    const struct takt_contract_block *b = &c->block;
+    int64_t lateness = b->woken_ns - b->due_ns, duration = end_ns - b->begun_ns;
+    int64_t slack = b->deadline_ns - end_ns;
+    takt_hist_record(&c->lateness, not_below_0(lateness)); /* early is not late */
+    takt_hist_record(&c->duration, not_below_0(duration));
+    takt_hist_signed_record(&c->slack, slack);
     follow_load(c, duration);
+    bump(&c->frames, b->frames);
     if (lost_frames)
         bump(&c->lost_frames, lost_frames);
     enum takt_miss_cause cause;
-    if ((slack < 0 || flags) && find_cause(c, slack, flags, preempted, &cause)) {
+    if ((slack < 0 || flags) && find_cause(c, end_ns, slack, flags, preempted, &cause)) {
         keep_miss(c, &(struct takt_miss){cause, position, end_ns, lateness, duration, slack,
                                          lost_frames});
         c->last_cause = cause;
     }
     c->last_end_ns = end_ns;
     c->last_slack_ns = slack;
+    if (++c->blocks == WARM_BLOCKS)
+        ask_kernel(c, 0);
 }
 
 void takt_contract_rate(struct takt_contract *c, double rate_hz)
 {
-    atomic_store_explicit(&c->rate_shown, rate_hz, memory_order_relaxed);
+    atomic_store_explicit(&c->rate_measured_hz, rate_hz, memory_order_relaxed);
 }
 
 /* ---- Reading -----------------------------------------------------------------------------------
  */
-
-/* The slack that a share q of all blocks did not reach, over both signs. */
-static int64_t slack_quantile(const struct takt_contract *c, double q)
-{
-    double late = (double)takt_hist_count(&c->overrun),
-           all = late + (double)takt_hist_count(&c->slack);
-    if (all == 0)
-        return 0;
-    double rank = q * all;
-    if (rank < late)
-        return -(int64_t)takt_hist_quantile(&c->overrun, 1 - rank / late);
-    uint64_t value = takt_hist_quantile(&c->slack, late == all ? 0 : (rank - late) / (all - late));
-    return (int64_t)(value - value / (TAKT_HIST_STEPS + 1)); /* the unfavourable end of the step */
-}
 
 void takt_contract_read(const struct takt_contract *c, struct takt_contract_snapshot *out)
 {
@@ -239,11 +277,11 @@ void takt_contract_read(const struct takt_contract *c, struct takt_contract_snap
     if (!c)
         return;
     out->virtual_clock = c->virtual_clock;
-    out->blocks = takt_hist_count(&c->duration);
-    out->lost_frames = atomic_load_explicit(&c->lost_frames, memory_order_relaxed);
+    out->blocks = takt_hist_signed_count(&c->slack);
+    out->frames = get(&c->frames);
+    out->lost_frames = get(&c->lost_frames);
     for (int i = 0; i < TAKT_MISS_CAUSES; i++)
-        out->misses_total += out->misses[i] =
-            atomic_load_explicit(&c->misses[i], memory_order_relaxed);
+        out->misses_total += out->misses[i] = get(&c->misses[i]);
     out->lateness_ns_p50 = takt_hist_quantile(&c->lateness, 0.5);
     out->lateness_ns_p99 = takt_hist_quantile(&c->lateness, 0.99);
     out->lateness_ns_p999 = takt_hist_quantile(&c->lateness, 0.999);
@@ -252,30 +290,30 @@ void takt_contract_read(const struct takt_contract *c, struct takt_contract_snap
     out->duration_ns_p99 = takt_hist_quantile(&c->duration, 0.99);
     out->duration_ns_p999 = takt_hist_quantile(&c->duration, 0.999);
     out->duration_ns_max = takt_hist_max(&c->duration);
-    int64_t min = atomic_load_explicit(&c->slack_min, memory_order_relaxed);
-    out->slack_ns_min = out->blocks ? min : 0;
-    const double share[] = {0.001, 0.01, 0.5};
-    int64_t *const to[] = {&out->slack_ns_p001, &out->slack_ns_p01, &out->slack_ns_p50};
-    for (int i = 0; i < 3; i++) {
-        *to[i] = slack_quantile(c, share[i]);
-        *to[i] = *to[i] < out->slack_ns_min ? out->slack_ns_min : *to[i];
-    }
+    out->slack_ns_p50 = takt_hist_signed_quantile(&c->slack, 0.5);
+    out->slack_ns_p01 = takt_hist_signed_quantile(&c->slack, 0.01);
+    out->slack_ns_p001 = takt_hist_signed_quantile(&c->slack, 0.001);
+    out->slack_ns_min = takt_hist_signed_min(&c->slack);
     out->cpu_load = takt_contract_cpu_load(c);
-    out->rate_measured_hz = atomic_load_explicit(&c->rate_shown, memory_order_relaxed);
+    out->rate_measured_hz = atomic_load_explicit(&c->rate_measured_hz, memory_order_relaxed);
+    if (out->rate_measured_hz > 0 && c->rate_hz)
+        out->drift_ppm = (out->rate_measured_hz / c->rate_hz - 1) * 1e6;
 }
 
 double takt_contract_cpu_load(const struct takt_contract *c)
 {
-    return atomic_load_explicit(&c->load_shown, memory_order_relaxed);
+    return c ? atomic_load_explicit(&c->load, memory_order_relaxed) : 0;
 }
 
-static bool read_miss(const struct miss_cell *cell, struct takt_miss *m)
+static bool read_miss(const struct takt_contract *c, uint64_t n, struct takt_miss *m)
 {
+    const struct miss_cell *cell = &c->last[n % TAKT_MISSES_KEPT];
     uint64_t w[MISS_WORDS];
-    uint32_t before = atomic_load_explicit(&cell->sequence, memory_order_acquire);
+    if (atomic_load_explicit(&cell->sequence, memory_order_acquire) != 2 * n + 2)
+        return false;
     for (int i = 0; i < MISS_WORDS; i++)
         w[i] = atomic_load_explicit(&cell->words[i], memory_order_acquire);
-    if (before & 1 || atomic_load_explicit(&cell->sequence, memory_order_relaxed) != before)
+    if (atomic_load_explicit(&cell->sequence, memory_order_relaxed) != 2 * n + 2)
         return false;
     *m = (struct takt_miss){(enum takt_miss_cause)w[0],
                             w[1],
@@ -296,7 +334,7 @@ int takt_contract_last_misses(const struct takt_contract *c, struct takt_miss *o
     uint64_t wanted = max < 0 ? 0 : (uint64_t)max < kept ? (uint64_t)max : kept;
     int got = 0;
     for (uint64_t n = count - wanted; n < count; n++)
-        got += read_miss(&c->last[n % TAKT_MISSES_KEPT], &out[got]);
+        got += read_miss(c, n, &out[got]);
     return got;
 }
 
@@ -319,52 +357,92 @@ static __attribute__((format(printf, 2, 3))) void put(struct writer *w, const ch
     w->length += n > 0 ? n : 0;
 }
 
-static double us(double ns)
+/* A number with a point in it, whatever the program's locale says. */
+static void put_number(struct writer *w, double value, int decimals)
 {
-    return ns / 1000;
+    unsigned long long scale = 1;
+    for (int i = 0; i < decimals; i++)
+        scale *= 10;
+    double size = (value < 0 ? -value : value) * (double)scale + 0.5;
+    unsigned long long n = size < 1e18 ? (unsigned long long)size : 0;
+    put(w, "%s%llu", value < 0 && n ? "-" : "", n / scale);
+    if (decimals)
+        put(w, ".%0*llu", decimals, n % scale);
+}
+
+static void put_field(struct writer *w, const char *before, double value, int decimals)
+{
+    put(w, "%s", before);
+    put_number(w, value, decimals);
+}
+
+static void put_us(struct writer *w, const char *name, const char *const *keys, const double *ns)
+{
+    put(w, ",\"%s\":{", name);
+    for (int i = 0; i < 4; i++) {
+        put(w, "%s\"%s\":", i ? "," : "", keys[i]);
+        put_number(w, ns[i] / 1e3, 3);
+    }
+    put(w, "}");
+}
+
+/* The four figures of each histogram, in the order in which they are shown. */
+struct figures {
+    double lateness[4], duration[4], slack[4];
+};
+
+static struct figures figures_of(const struct takt_contract_snapshot *s)
+{
+    return (struct figures){
+        .lateness = {(double)s->lateness_ns_p50, (double)s->lateness_ns_p99,
+                     (double)s->lateness_ns_p999, (double)s->lateness_ns_max},
+        .duration = {(double)s->duration_ns_p50, (double)s->duration_ns_p99,
+                     (double)s->duration_ns_p999, (double)s->duration_ns_max},
+        .slack = {(double)s->slack_ns_min, (double)s->slack_ns_p001, (double)s->slack_ns_p01,
+                  (double)s->slack_ns_p50},
+    };
 }
 
 int takt_contract_json(const struct takt_contract_snapshot *s, char *to, size_t size)
 {
+    static const char *const high[] = {"p50", "p99", "p999", "max"};
+    static const char *const low[] = {"min", "p001", "p01", "p50"};
     struct writer w = {to, size, 0};
+    struct figures f = figures_of(s);
     put(&w, "{\"misses\":{\"total\":%llu", (unsigned long long)s->misses_total);
     for (int i = 0; i < TAKT_MISS_CAUSES; i++)
         put(&w, ",\"%s\":%llu", takt_miss_name((enum takt_miss_cause)i),
             (unsigned long long)s->misses[i]);
-    put(&w, "},\"lateness_us\":{\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f}",
-        us((double)s->lateness_ns_p50), us((double)s->lateness_ns_p99),
-        us((double)s->lateness_ns_p999), us((double)s->lateness_ns_max));
-    put(&w, ",\"duration_us\":{\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f}",
-        us((double)s->duration_ns_p50), us((double)s->duration_ns_p99),
-        us((double)s->duration_ns_p999), us((double)s->duration_ns_max));
-    put(&w, ",\"slack_us\":{\"min\":%.3f,\"p001\":%.3f,\"p01\":%.3f,\"p50\":%.3f}",
-        us((double)s->slack_ns_min), us((double)s->slack_ns_p001), us((double)s->slack_ns_p01),
-        us((double)s->slack_ns_p50));
-    put(&w, ",\"lost_frames\":%llu,\"cpu_load\":%.6f,\"rate_measured_hz\":%.3f,\"clock\":\"%s\"}",
-        (unsigned long long)s->lost_frames, s->cpu_load, s->rate_measured_hz,
-        s->virtual_clock ? "virtual" : "real");
+    put(&w, "}");
+    put_us(&w, "lateness_us", high, f.lateness);
+    put_us(&w, "duration_us", high, f.duration);
+    put_us(&w, "slack_us", low, f.slack);
+    put(&w, ",\"lost_frames\":%llu", (unsigned long long)s->lost_frames);
+    put_field(&w, ",\"cpu_load\":", s->cpu_load, 6);
+    put_field(&w, ",\"rate_measured_hz\":", s->rate_measured_hz, 3);
+    put_field(&w, ",\"drift_ppm\":", s->drift_ppm, 1);
+    put(&w, ",\"clock\":\"%s\"}", s->virtual_clock ? "virtual" : "real");
     return w.length;
 }
 
 /* A time in the unit that suits it. */
 static void put_time(struct writer *w, double ns)
 {
+    static const struct {
+        double from_ns;
+        const char *unit;
+        int decimals;
+    } units[] = {{1e9, " s", 2}, {1e6, " ms", 2}, {1e3, " us", 1}, {1, " ns", 0}};
     double size = ns < 0 ? -ns : ns;
-    if (size < 1e3)
-        put(w, "%.0f ns", ns);
-    else if (size < 1e6)
-        put(w, "%.1f us", ns / 1e3);
-    else if (size < 1e9)
-        put(w, "%.2f ms", ns / 1e6);
-    else
-        put(w, "%.2f s", ns / 1e9);
+    int i = size >= 1e9 ? 0 : size >= 1e6 ? 1 : size >= 1e3 ? 2 : 3;
+    put_number(w, ns / units[i].from_ns, units[i].decimals);
+    put(w, "%s", units[i].unit);
 }
 
-static void put_row(struct writer *w, const char *name, const char *const *labels, const double *ns,
-                    int count)
+static void put_row(struct writer *w, const char *name, const char *const *labels, const double *ns)
 {
     put(w, "  %-9s", name);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < 4; i++) {
         put(w, "%s%s ", i ? ", " : "", labels[i]);
         put_time(w, ns[i]);
     }
@@ -376,6 +454,7 @@ int takt_contract_text(const struct takt_contract_snapshot *s, char *to, size_t 
     static const char *const high[] = {"p50", "p99", "p99.9", "max"};
     static const char *const low[] = {"min", "p0.1", "p1", "p50"};
     struct writer w = {to, size, 0};
+    struct figures f = figures_of(s);
     put(&w, "contract: %llu blocks, %llu miss%s", (unsigned long long)s->blocks,
         (unsigned long long)s->misses_total, s->misses_total == 1 ? "" : "es");
     for (int i = 0, n = 0; i < TAKT_MISS_CAUSES; i++)
@@ -385,20 +464,11 @@ int takt_contract_text(const struct takt_contract_snapshot *s, char *to, size_t 
     put(&w, "%s", s->misses_total ? ")" : "");
     if (s->lost_frames)
         put(&w, ", %llu frames lost", (unsigned long long)s->lost_frames);
-    put(&w, ", load %.1f %%%s\n", s->cpu_load * 100,
-        s->virtual_clock ? ", on a virtual clock" : "");
-    put_row(&w, "lateness", high,
-            (double[]){(double)s->lateness_ns_p50, (double)s->lateness_ns_p99,
-                       (double)s->lateness_ns_p999, (double)s->lateness_ns_max},
-            4);
-    put_row(&w, "duration", high,
-            (double[]){(double)s->duration_ns_p50, (double)s->duration_ns_p99,
-                       (double)s->duration_ns_p999, (double)s->duration_ns_max},
-            4);
-    put_row(&w, "slack", low,
-            (double[]){(double)s->slack_ns_min, (double)s->slack_ns_p001, (double)s->slack_ns_p01,
-                       (double)s->slack_ns_p50},
-            4);
+    put_field(&w, ", load ", s->cpu_load * 100, 1);
+    put(&w, " %%%s\n", s->virtual_clock ? ", on a virtual clock" : "");
+    put_row(&w, "lateness", high, f.lateness);
+    put_row(&w, "duration", high, f.duration);
+    put_row(&w, "slack", low, f.slack);
     return w.length;
 }
 

@@ -139,7 +139,7 @@ static void close_record(struct takt_engine *g, int64_t end_ns)
 }
 
 /* Every block of one cycle was woken by the same wake-up and shares its lateness. */
-static void open_record(struct takt_engine *g)
+static void open_record(struct takt_engine *g, uint32_t frames)
 {
     int64_t now = g->cycle->now_ns;
     if (g->block_open) {
@@ -148,7 +148,12 @@ static void open_record(struct takt_engine *g)
     }
     g->block_open = true;
     if (g->contract)
-        takt_contract_begin(g->contract, now - g->lateness_ns, now, g->cycle->deadline_ns);
+        takt_contract_begin(
+            g->contract, &(struct takt_contract_block){.due_ns = g->cycle->now_ns - g->lateness_ns,
+                                                       .woken_ns = g->cycle->now_ns,
+                                                       .begun_ns = now,
+                                                       .deadline_ns = g->cycle->deadline_ns,
+                                                       .frames = frames});
 }
 
 static void fill_times(const struct takt_engine *g, struct takt_block *b)
@@ -188,7 +193,7 @@ static uint32_t frames_that_count(struct takt_engine *g, uint32_t frames, uint32
 static uint32_t run_block(struct takt_engine *g, float *const *in, float *const *out,
                           uint32_t frames, uint32_t in_frames)
 {
-    open_record(g);
+    open_record(g, frames);
     struct takt_block b = {.in_channels = g->in.channels,
                            .out_channels = g->out.channels,
                            .frames = frames,

@@ -258,7 +258,9 @@ static int build(struct takt_stream *s, const struct takt_stream_cfg *cfg, struc
         return err;
     if (!c->contract_off &&
         (err = takt_contract_create(
-             &(struct takt_contract_cfg){.virtual_clock = c->clock == TAKT_CLOCK_VIRTUAL},
+             &(struct takt_contract_cfg){.rate_hz = g->rate_hz,
+                                         .period_frames = g->driver->host_block_frames,
+                                         .virtual_clock = c->clock == TAKT_CLOCK_VIRTUAL},
              &g->contract, e)) < 0)
         return err;
     return g->blocking ? takt_blocking_init(s, c->buffer_frames, e) : 0;

@@ -458,7 +458,7 @@ static void thread_stays_plain_when_asked_to(void)
     struct takt_sched sched;
     CHECK_INT(
         takt_thread_start(
-            &(struct takt_thread_cfg){.entry = look, .arg = &s, .priority = TAKT_PRIORITY_NONE}, &t,
+            &(struct takt_thread_cfg){.entry = look, .arg = &s, .priority = TAKT_PRIORITY_OFF}, &t,
             NULL),
         0);
     takt_thread_sched(t, &sched);
@@ -629,7 +629,7 @@ static void a_refusal_prints_nothing(void)
 static void promote_in_a_thread_of_its_own(void)
 {
     struct takt_sched s;
-    takt_thread_promote(TAKT_PRIORITY_NONE, &s);
+    takt_thread_promote(TAKT_PRIORITY_OFF, &s);
     NEED(s.policy == TAKT_SCHED_OTHER && (sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == 0);
     takt_thread_promote(33, &s);
     struct sched_param p;
@@ -640,7 +640,7 @@ static void promote_in_a_thread_of_its_own(void)
     NEED((sched_getscheduler(0) & SCHED_RESET_ON_FORK) || s.policy != TAKT_SCHED_FIFO);
     p.sched_priority = 12;
     if (sched_setscheduler(0, SCHED_RR, &p) == 0) {
-        takt_thread_promote(TAKT_PRIORITY_NONE, &s); /* a host's own choice is only reported */
+        takt_thread_promote(TAKT_PRIORITY_OFF, &s); /* a host's own choice is only reported */
         NEED(s.policy == TAKT_SCHED_RR && s.priority == 12);
     }
     takt_thread_promote(1000, NULL);

@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# Completion of takt for bash. Verbs, options and devices are asked of takt itself, so that they are
+# those of the program that is installed.
+
+_takt_verbs() {
+    "$1" help 2>/dev/null | sed -nE 's/^  takt ([a-z]+).*/\1/p'
+}
+
+_takt_options() {
+    "$1" help "$2" 2>/dev/null | grep -oE '^  (-., )?--[a-z]+' | tr -d ' ' | tr , '\n'
+}
+
+_takt_devices() {
+    "$1" devices --json 2>/dev/null | sed -nE 's/^\{"type":"device","id":"([^"]*)".*/\1/p'
+}
+
+# Prints what may stand after VERB BEFORE, one a line, and "FILES" where a file's name may.
+_takt_candidates() {
+    local takt=$1 verb=$2 before=$3 word=$4
+    case $before in
+    -f | --format) printf '%s\n' s16 s24 s32 f32 u8 ;;
+    --latency) printf '%s\n' low high ;;
+    --priority) echo off ;;
+    -i | --in | -o | --out) _takt_devices "$takt" && echo FILES ;;
+    -r | --rate) printf '%s\n' 44100 48000 96000 ;;
+    -b | --block | -c | --channels | -t | --time | --seed) ;;
+    *)
+        case $verb:$word in
+        *:-*) _takt_options "$takt" "$verb" ;;
+        help:*) _takt_verbs "$takt" ;;
+        run:g*) echo gain= && echo FILES ;;
+        meter:* | devices:* | run:*) _takt_devices "$takt" && echo FILES ;;
+        *) echo FILES ;;
+        esac
+        ;;
+    esac
+}
+
+_takt() {
+    local takt=$1 words word='' before candidates
+    # Bash would take sim:voice and gain=-2 for three words each.
+    read -r -a words <<<"${COMP_LINE:0:COMP_POINT}"
+    [[ ${COMP_LINE:0:COMP_POINT} == *[[:blank:]] ]] || word=${words[-1]}
+    [[ -z $word ]] || unset 'words[-1]'
+    before=${words[-1]}
+    if ((${#words[@]} < 2)); then
+        candidates="$(_takt_verbs "$takt") --help --version"
+    else
+        candidates=$(_takt_candidates "$takt" "${words[1]}" "$before" "$word")
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "${candidates//FILES/}" -- "$word")
+    if [[ $candidates == *FILES* ]]; then
+        mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$word")
+        compopt -o filenames 2>/dev/null
+    fi
+    [[ ${COMPREPLY[*]-} == gain= ]] && compopt -o nospace 2>/dev/null
+    # What bash takes for an earlier word is there already.
+    local there=${word%"${word##*[:=]}"}
+    [[ -z $there ]] || COMPREPLY=("${COMPREPLY[@]#"$there"}")
+}
+
+complete -F _takt takt

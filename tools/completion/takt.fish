@@ -1,0 +1,41 @@
+# Completion of takt for fish. Verbs, options and devices are asked of takt itself, so that they are
+# those of the program that is installed.
+
+function __takt_verbs
+    takt help 2>/dev/null | string replace -rf '^  takt ([a-z]+).*  +(\S.*)$' '$1\t$2'
+end
+
+function __takt_verb
+    set -l words (commandline -opc)
+    echo $words[2]
+end
+
+function __takt_options
+    takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (?:-., )?(--[a-z]+)(?: [A-Z]+)? +(.*)$' '$1\t$2'
+    takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (-.), --[a-z]+(?: [A-Z]+)? +(.*)$' '$1\t$2'
+end
+
+function __takt_devices
+    takt devices --json 2>/dev/null | string replace -rf '^\{"type":"device","id":"([^"]*)".*"description":"([^"]*)".*' '$1\t$2'
+end
+
+function __takt_after
+    set -l words (commandline -opc)
+    contains -- $words[-1] $argv
+end
+
+function __takt_verb_is
+    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority -r --rate -b --block -c --channels -t --time --seed
+end
+
+complete -c takt -n 'test (count (commandline -opc)) -eq 1' -f -a '(__takt_verbs)'
+complete -c takt -n 'test (count (commandline -opc)) -gt 1; and string match -q -- "-*" (commandline -ct)' -f -a '(__takt_options)'
+complete -c takt -n '__takt_verb_is meter devices run' -a '(__takt_devices)'
+complete -c takt -n '__takt_verb_is run' -a 'gain='
+complete -c takt -n '__takt_verb_is help' -f -a '(__takt_verbs)'
+complete -c takt -n '__takt_after -i --in -o --out' -a '(__takt_devices)'
+complete -c takt -n '__takt_after -f --format' -f -a 's16 s24 s32 f32 u8'
+complete -c takt -n '__takt_after --latency' -f -a 'low high'
+complete -c takt -n '__takt_after --priority' -f -a off
+complete -c takt -n '__takt_after -r --rate' -f -a '44100 48000 96000'
+complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed' -f
