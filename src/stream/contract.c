@@ -461,11 +461,12 @@ int takt_contract_text(const struct takt_contract_snapshot *s, char *to, size_t 
         if (s->misses[i])
             put(&w, "%s%llu %s", n++ ? ", " : " (", (unsigned long long)s->misses[i],
                 takt_miss_name((enum takt_miss_cause)i));
-    put(&w, "%s", s->misses_total ? ")" : "");
+    put(&w, "%s%s\n", s->misses_total ? ")" : "", s->virtual_clock ? ", on a virtual clock" : "");
+    put_field(&w, "  load      ", s->cpu_load * 100, 1);
+    put(&w, " %%");
     if (s->lost_frames)
         put(&w, ", %llu frames lost", (unsigned long long)s->lost_frames);
-    put_field(&w, ", load ", s->cpu_load * 100, 1);
-    put(&w, " %%%s\n", s->virtual_clock ? ", on a virtual clock" : "");
+    put(&w, "\n");
     put_row(&w, "lateness", high, f.lateness);
     put_row(&w, "duration", high, f.duration);
     put_row(&w, "slack", low, f.slack);
