@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <string.h>
 
-static const double reading_every_s = 0.1;
+enum { READINGS_PER_S = 10 };
 
 /* Each output hears its own input, and the others more softly. */
 static void route_mixed(const struct takt_block *b)
@@ -69,10 +69,11 @@ enum takt_next running_process(const struct takt_block *b, void *arg)
                   r->actual.rate_hz);
     uint32_t frames = frames_that_count(r, b);
     takt_level_update(r->level, r->meters_input ? b->in : (const float *const *)b->out, frames);
-    double end_s = (double)(b->position + frames) / r->actual.rate_hz;
-    if (end_s >= (double)(r->readings_made + 1) * reading_every_s) {
-        r->readings_made = (uint64_t)(end_s / reading_every_s);
-        make_reading(r, end_s);
+    uint64_t end = b->position + frames;
+    uint64_t due = end * READINGS_PER_S / r->actual.rate_hz; /* whole numbers: none comes twice */
+    if (due > r->readings_made) {
+        r->readings_made = due;
+        make_reading(r, (double)end / r->actual.rate_hz);
     }
     return TAKT_CONTINUE;
 }

@@ -74,6 +74,21 @@ static inline void tap_fail(const char *file, int line, const char *what)
 
 #define RUN(test) tap_one(#test, test)
 
+/* Whether this is built with a sanitizer that has threads, memory and system calls of its own. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+/* For what a sanitizer spoils: counts of page faults and system calls, much work of one thread. */
+#define RUN_UNLESS_SANITIZED(test) SANITIZED ? (void)(test) : tap_one(#test, test)
+
 static inline void tap_one(const char *name, void (*test)(void))
 {
     tap_broken = false;

@@ -274,9 +274,10 @@ def summary_holds_what_it_promises():
     equal(set(s["latency_frames"]), {"host_in", "host_out", "adapter"})
     check({"rms_dbfs", "peak_dbfs", "clips"} <= set(s["channels"][0]), s["channels"])
     check({"policy", "priority"} <= set(s["sched"]), s["sched"])
-    equal([s[k] for k in ("seconds", "frames", "blocks", "block_frames", "rate_hz", "clock",
-                          "ended_by", "in", "out", "verb")],
-          [0.5, 24000, 375, 64, 48000, "real", "length", "sim:tone=1000", "null:", "run"])
+    equal([s[k] for k in ("seconds", "frames", "block_frames", "rate_hz", "clock", "ended_by", "in",
+                          "out", "verb")],
+          [0.5, 24000, 64, 48000, "real", "length", "sim:tone=1000", "null:", "run"])
+    equal(s["blocks"] * 64 + s["contract"]["lost_frames"], 24000, "what was heard and what was lost")
     near(s["channels"][0]["rms_dbfs"], 20 * math.log10(0.5 / math.sqrt(2)), 0.02)
     misses = s["contract"]["misses"]
     equal(sum(misses.values()) - misses["total"], misses["total"], "misses by cause")
@@ -535,6 +536,15 @@ def a_signal_ends_a_virtual_clock_too():
     out, _ = program.communicate(timeout=30)
     equal(program.returncode, 0)
     check(b'"ended_by":"user"' in out.splitlines()[-1], out[-300:])
+
+
+@test
+def a_slow_reader_loses_no_line_of_a_virtual_clock():
+    program = start("meter", "sim:tone", "--fast", "--json", "-t", "120")
+    program.stdout.readline()
+    time.sleep(0.5)  # enough for the pipe and all queues to fill up
+    out, _ = program.communicate(timeout=60)
+    equal((program.returncode, len(out.splitlines())), (0, 1200))
 
 
 @test

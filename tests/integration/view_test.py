@@ -62,6 +62,7 @@ def what_is_typed_does_not_tear_the_picture():
         screen.press("hello\nworld\n")
         screen.watch(0.2)
         check("hello" not in screen.text() and not screen.scrolled, screen.text())
+        equal(len(re.findall(r"sim:voice$", screen.text(), re.M)), 1, screen.text())
         screen.press("\x03")
         ends_well(screen)
 

@@ -5,6 +5,7 @@
 #include "takt/time.h"
 #include "tap.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -229,6 +230,24 @@ static void a_disk_that_comes_back_lets_stop_finish(void)
 }
 
 /* After the engine has gone, nobody may be told anything. */
+/* How many threads of this program write for a sink. */
+static int writers(void)
+{
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *t; tasks && (t = readdir(tasks));) {
+        char path[300], name[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", t->d_name);
+        FILE *f = fopen(path, "r");
+        count += f && fgets(name, sizeof name, f) && strcmp(name, "takt-write\n") == 0;
+        if (f)
+            fclose(f);
+    }
+    if (tasks)
+        closedir(tasks);
+    return count;
+}
+
 static void what_is_left_behind_tells_nobody(void)
 {
     struct rlimit before;
@@ -242,6 +261,7 @@ static void what_is_left_behind_tells_nobody(void)
         takt_sleep_ms(1);
     CHECK_INT(p->ops->stop(p, NULL), TAKT_ERR_TIMEOUT);
     p->ops->close(p);
+    CHECK_INT(writers(), 1);
     setrlimit(RLIMIT_FSIZE, &(struct rlimit){100, before.rlim_max});
     int closes_before = closes;
     atomic_store(&hangs, false);
@@ -252,6 +272,14 @@ static void what_is_left_behind_tells_nobody(void)
     CHECK(closes > closes_before);
     CHECK(stat(in_folder("mute.wav"), &st) == 0 && st.st_size <= 100);
     CHECK_INT(atomic_load(&events), 0);
+    for (int i = 0; i < 20000 && writers(); i++)
+        takt_sleep_ms(1);
+    CHECK_INT(writers(), 0);
+    /* Whoever comes next clears up after it: ThreadSanitizer and valgrind see what is never. */
+    p = start_sink("next.wav", TAKT_CLOCK_REAL);
+    CHECK(p);
+    CHECK_INT(p->ops->stop(p, NULL), 0);
+    p->ops->close(p);
 }
 
 /* ---- The disk refuses ------------------------------------------------------------------------ */
@@ -532,7 +560,7 @@ int main(void)
     RUN(a_disk_that_comes_back_lets_stop_finish);
     RUN(a_disk_that_refuses_at_the_close_is_heard);
     RUN(the_event_of_a_full_disk_says_all);
-    RUN(a_recording_grows_past_4_gib);
+    RUN_UNLESS_SANITIZED(a_recording_grows_past_4_gib);
     RUN(a_file_that_is_being_played_is_not_recorded_over);
     RUN(a_recording_can_be_played_while_it_grows);
     RUN(create_leaves_an_existing_file_as_it_is);
