@@ -236,9 +236,9 @@ static int writers(void)
     int count = 0;
     DIR *tasks = opendir("/proc/self/task");
     for (struct dirent *t; tasks && (t = readdir(tasks));) {
-        char path[300], name[32] = "";
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", t->d_name);
-        FILE *f = fopen(path, "r");
+        char task[300], name[32] = "";
+        snprintf(task, sizeof task, "/proc/self/task/%s/comm", t->d_name);
+        FILE *f = fopen(task, "r");
         count += f && fgets(name, sizeof name, f) && strcmp(name, "takt-write\n") == 0;
         if (f)
             fclose(f);
