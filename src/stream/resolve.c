@@ -211,8 +211,6 @@ static int choose_clock(struct takt_plan *plan, struct takt_error *e)
                          "%.80s and %.80s have clocks of their own; use one device for both",
                          plan->in.id, plan->out.id);
     plan->clock = out && out->has_clock ? out : in && in->has_clock ? in : in ? in : out;
-    if (plan->cfg.clock == TAKT_CLOCK_VIRTUAL)
-        return 0;
     return 0;
 }
 
