@@ -76,7 +76,7 @@ static pid_t own_tid(void)
 static void sharpen_timers(enum takt_policy policy)
 {
     if (policy <= TAKT_SCHED_NICE)
-        prctl(PR_SET_TIMERSLACK, 1ul);
+        prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
 }
 
 static void *run(void *arg)
