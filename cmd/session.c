@@ -207,6 +207,7 @@ static int run(struct running *r)
     }
     watch(r);
     stop(r);
+    takt_stream_actual(r->stream, &r->actual); /* a server may have changed it */
     takt_contract_read(takt_stream_contract(r->stream), &s->contract);
     if (o->json)
         summary_json(r);

@@ -56,7 +56,8 @@ enum takt_flag {
     TAKT_OUTPUT_OVERFLOW = 1 << 3,  /* the sink had no room; output was dropped */
     TAKT_PRIMING = 1 << 4,          /* this block fills buffers before the first sound is out */
     TAKT_INPUT_ENDED = 1 << 5,      /* the source ended: only in_frames of this block are real */
-    TAKT_DEVICE_AWAY = 1 << 6       /* the device is lost: input is silence, output goes nowhere */
+    TAKT_DEVICE_AWAY = 1 << 6,      /* the device is lost: input is silence, output goes nowhere */
+    TAKT_FREEWHEEL = 1 << 7         /* the host goes faster than time; no deadline is recorded */
 };
 
 /* Which times of a block are known. */
@@ -149,7 +150,8 @@ struct takt_stream_cfg {
     const char *name;       /* what other programs see; default "takt" */
 };
 
-/* What was granted. Latencies are in frames. */
+/* What was granted, as of now: a sound server may change its block and its latencies. Latencies
+ * are in frames. */
 struct takt_stream_actual {
     uint32_t rate_hz;
     uint32_t block_frames;      /* of the callback; 0 when it varies with the host */
@@ -244,7 +246,8 @@ enum takt_event_type {
     TAKT_EVENT_DEVICE_LOST,
     TAKT_EVENT_DEVICE_BACK, /* value: how many frames it was away */
     TAKT_EVENT_SINK_FAILED, /* code, os_errno, text: a recording ended early; the sound goes on */
-    TAKT_EVENT_LOG          /* text: what a host library had to say */
+    TAKT_EVENT_LOG,         /* text: what a host library had to say */
+    TAKT_EVENT_HOST_BLOCK   /* value: the host's block is so many frames from now on */
 };
 
 struct takt_event {

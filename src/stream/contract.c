@@ -70,9 +70,7 @@ int takt_contract_create(const struct takt_contract_cfg *cfg, struct takt_contra
     c->virtual_clock = cfg->virtual_clock;
     c->rate_hz = cfg->rate_hz;
     c->frame_ns = cfg->rate_hz ? 1e9 / cfg->rate_hz : 0;
-    c->late_wake_ns = (int64_t)(cfg->period_frames * c->frame_ns / 2);
-    if (!c->late_wake_ns)
-        c->late_wake_ns = INT64_MAX;
+    takt_contract_period(c, cfg->period_frames);
     if (!cfg->virtual_clock)
         takt_preempt_probe();
     takt_contract_reset(c);
@@ -261,6 +259,13 @@ void takt_contract_end(struct takt_contract *c, int64_t end_ns, uint64_t positio
     c->last_slack_ns = slack;
     if (++c->blocks == WARM_BLOCKS)
         ask_kernel(c, 0);
+}
+
+void takt_contract_period(struct takt_contract *c, uint32_t frames)
+{
+    c->late_wake_ns = (int64_t)(frames * c->frame_ns / 2);
+    if (!c->late_wake_ns)
+        c->late_wake_ns = INT64_MAX;
 }
 
 void takt_contract_rate(struct takt_contract *c, double rate_hz)

@@ -56,6 +56,9 @@ void takt_contract_begin(struct takt_contract *c, const struct takt_contract_blo
 void takt_contract_end(struct takt_contract *c, int64_t end_ns, uint64_t position, uint32_t flags,
                        uint64_t lost_frames);
 
+/* From now on there are so many frames between two wake-ups. */
+void takt_contract_period(struct takt_contract *c, uint32_t frames);
+
 /* The device's rate as measured. */
 void takt_contract_rate(struct takt_contract *c, double rate_hz);
 

@@ -50,15 +50,24 @@ static void port_lost(const struct takt_side *side, uint64_t frames)
         side->port->ops->lost(side->port, frames);
 }
 
+/* Cycles come from one thread at a time, but not for ever from the same. */
+static void note_thread(struct takt_engine *g)
+{
+    if (g->started &&
+        pthread_equal(atomic_load_explicit(&g->thread, memory_order_relaxed), pthread_self()))
+        return;
+    atomic_store_explicit(&g->thread, pthread_self(), memory_order_relaxed);
+    atomic_store_explicit(&g->thread_known, true, memory_order_release);
+    if (g->contract)
+        takt_contract_enter(g->contract);
+}
+
 static void account(struct takt_engine *g, const struct takt_cycle *c)
 {
+    note_thread(g);
     if (!g->started) {
         g->started = true;
-        g->thread = pthread_self();
-        atomic_store_explicit(&g->thread_known, true, memory_order_release);
         takt_dll_start(&g->dll, c->now_ns);
-        if (g->contract)
-            takt_contract_enter(g->contract);
         takt_engine_move(g, TAKT_MOVE_STARTED);
         takt_engine_event(g, TAKT_EVENT_STARTED, TAKT_OK, 0, 0, "");
     } else {
@@ -127,12 +136,18 @@ static uint32_t gather_input(struct takt_engine *g, const struct takt_cycle *c)
 
 /* ---- The callback -------------------------------------------------------------------------- */
 
+/* A host that goes faster than time has no deadline to keep. */
+static bool records(const struct takt_engine *g)
+{
+    return g->contract && !(g->cycle->flags & TAKT_FREEWHEEL);
+}
+
 static void close_record(struct takt_engine *g, int64_t end_ns)
 {
     if (!g->block_open)
         return;
     g->block_open = false;
-    if (g->contract)
+    if (records(g))
         takt_contract_end(g->contract, end_ns, g->last_frame, g->contract_flags, g->lost_frames);
     g->contract_flags = 0;
     g->lost_frames = 0;
@@ -147,7 +162,7 @@ static void open_record(struct takt_engine *g, uint32_t frames)
         close_record(g, now);
     }
     g->block_open = true;
-    if (g->contract)
+    if (records(g))
         takt_contract_begin(
             g->contract, &(struct takt_contract_block){.due_ns = g->cycle->now_ns - g->lateness_ns,
                                                        .woken_ns = g->cycle->now_ns,
@@ -320,7 +335,8 @@ static void deliver_output(struct takt_engine *g, const struct takt_cycle *c, ui
     if (g->aborting)
         count = 0;
     if (count && g->plays_out)
-        g->heard_left = out->latency_frames + c->frames;
+        g->heard_left =
+            atomic_load_explicit(&out->latency_frames, memory_order_relaxed) + c->frames;
     if (!out->port) {
         silence(out->host, out->channels, count, c->frames);
         return;
@@ -380,7 +396,7 @@ static bool goes_on(struct takt_engine *g)
 
 bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c)
 {
-    TAKT_ASSERT(c->frames > 0 && c->frames <= g->driver->host_block_frames);
+    TAKT_ASSERT(c->frames > 0 && c->frames <= g->host_frames_max);
     g->cycle = c;
     account(g, c);
     int order = atomic_load_explicit(&g->order, memory_order_acquire);
@@ -404,6 +420,37 @@ bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c)
     if (g->in_ended && !was_ended)
         takt_engine_event(g, TAKT_EVENT_INPUT_ENDED, TAKT_OK, 0, g->last_frame, "");
     return goes_on(g);
+}
+
+void takt_engine_host_block(struct takt_engine *g, uint32_t frames)
+{
+    TAKT_ASSERT(frames > 0 && frames <= g->host_frames_max);
+    if (frames == atomic_load_explicit(&g->host_frames, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&g->host_frames, frames, memory_order_relaxed);
+    takt_engine_adapt(g);
+    g->flags |= TAKT_PRIMING * g->adapted;
+    if (g->contract)
+        takt_contract_period(g->contract, frames);
+    takt_engine_event(g, TAKT_EVENT_HOST_BLOCK, TAKT_OK, 0, frames, "");
+}
+
+void takt_engine_latency(struct takt_engine *g, uint32_t in_frames, uint32_t out_frames)
+{
+    atomic_store_explicit(&g->in.latency_frames, in_frames, memory_order_relaxed);
+    atomic_store_explicit(&g->out.latency_frames, out_frames, memory_order_relaxed);
+}
+
+void takt_engine_adapt(struct takt_engine *g)
+{
+    uint32_t block = g->block_frames, host = atomic_load(&g->host_frames);
+    bool varies = g->driver->host_block_varies;
+    g->adapted = block && (block != host || varies);
+    uint32_t adapter = g->adapted ? takt_adapter_frames(block, host, varies) : 0;
+    atomic_store_explicit(&g->adapter_frames, adapter, memory_order_relaxed);
+    g->in.fifo.fill = g->out.fifo.fill = 0;
+    if (g->adapted && g->in.channels && g->out.channels)
+        takt_fifo_push_silence(&g->out.fifo, adapter);
 }
 
 void takt_engine_service(struct takt_engine *g)

@@ -100,6 +100,14 @@ struct takt_cycle {
  * Thread: device. RT: yes. */
 bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c);
 
+/* From now on the host moves so many frames at once, up to the driver's host_block_max. The adapter
+ * begins anew if it is in use: a gap, for a callback whose block has to stay as it is.
+ * Thread: device, between two cycles. RT: yes. */
+void takt_engine_host_block(struct takt_engine *g, uint32_t frames);
+
+/* The host's latencies as they are now, in frames. Thread: any. RT: yes (wait-free). */
+void takt_engine_latency(struct takt_engine *g, uint32_t in_frames, uint32_t out_frames);
+
 /* Services the ports; a virtual driver calls it before each cycle. RT: no. */
 void takt_engine_service(struct takt_engine *g);
 
@@ -119,6 +127,7 @@ struct takt_driver_cfg {
     int priority; /* as in takt_stream_cfg, resolved */
     enum takt_clock clock;
     uint64_t seed;
+    int64_t timeout_ns; /* bounds open and start */
     const char *name;
     struct takt_engine *engine;
 };
@@ -139,9 +148,11 @@ struct takt_driver_ops {
 };
 struct takt_driver {
     const struct takt_driver_ops *ops; /* the driver's own struct begins with this one */
-    /* Granted by open, constant until close: */
-    uint32_t host_block_frames; /* the longest cycle */
+    /* Granted by open, constant until close but for what takt_engine_host_block() and
+     * takt_engine_latency() tell of later: */
+    uint32_t host_block_frames; /* the longest cycle, as of now */
     bool host_block_varies;     /* cycles may be shorter */
+    uint32_t host_block_max;    /* takt_engine_host_block() may say so much; 0: it never will */
     bool serves_in, serves_out; /* cycle.in and cycle.out are the driver's; else a port's */
     uint32_t latency_in_frames; /* converter to cycle, host_block_frames for a double buffer */
     uint32_t latency_out_frames;

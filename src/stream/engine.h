@@ -31,7 +31,7 @@ struct takt_side {
     uint16_t map[TAKT_CHANNELS_MAX]; /* device channel of each stream channel */
     struct takt_port *port;          /* NULL when the driver serves the side */
     bool port_is_driven;             /* the port is the driver's own device: it is away with it */
-    uint32_t latency_frames;
+    _Atomic uint32_t latency_frames; /* shared: written by whoever hears of it from the host */
     /* device thread */
     float
         *scratch[TAKT_CHANNELS_MAX]; /* [device channel][host block]: a port's frames, or silence */
@@ -51,18 +51,18 @@ struct takt_engine {
     void (*finished)(uint64_t last_frame, void *arg);
     void *finished_arg;
     uint32_t rate_hz;
-    uint32_t block_frames; /* 0: the host's */
-    bool adapted;          /* the block is not the host's: the queues are in use */
-    bool blocking;         /* process drains its own queue before it ends */
-    bool plays_out;        /* the output has a converter behind it that takes latency_frames */
-    uint32_t adapter_frames;
-    uint64_t length_frames; /* 0: no end */
+    uint32_t block_frames;    /* 0: the host's */
+    bool blocking;            /* process drains its own queue before it ends */
+    bool plays_out;           /* the output has a converter behind it that takes latency_frames */
+    uint32_t host_frames_max; /* no cycle is longer */
+    uint64_t length_frames;   /* 0: no end */
     uint64_t tail_frames;
     double frame_ns;
 
     /* device thread */
     struct takt_side in, out;
     struct takt_dll dll;
+    bool adapted; /* the block is not the host's: the queues are in use */
     bool started, away, draining, aborting, in_ended;
     bool block_open;         /* a callback has run whose end is not yet recorded */
     uint32_t trim_frames;    /* set by a blocking callback with TAKT_DRAIN: frames that count */
@@ -82,14 +82,19 @@ struct takt_engine {
     _Atomic int state; /* enum takt_state, moved along the table by both threads */
     _Atomic int order; /* enum takt_order, written by the control thread */
     _Atomic uint64_t position_shown;
-    _Atomic int64_t now_shown; /* the stream's clock as of the last block */
+    _Atomic int64_t now_shown;                    /* the stream's clock as of the last block */
+    _Atomic uint32_t host_frames, adapter_frames; /* written by the device thread */
     _Atomic bool thread_known;
-    pthread_t thread;       /* written once before thread_known */
-    _Atomic uint32_t moved; /* counts moves of state; a futex to wait on */
+    _Atomic pthread_t thread; /* of the last cycle; a lost device's is another one */
+    _Atomic uint32_t moved;   /* counts moves of state; a futex to wait on */
 };
 
 /* Forgets the last run. Thread: control, while no cycle can run. RT: no. */
 void takt_engine_reset(struct takt_engine *g);
+
+/* Sets the adapter between the callback's block and the host's to its beginning, for the host's
+ * block of now. Thread: device, or control while no cycle can run. RT: yes. */
+void takt_engine_adapt(struct takt_engine *g);
 
 /* Moves the state and wakes whoever waits for it. Returns as takt_state_move.
  * Thread: any. RT: yes (one futex wake-up, at a change of state only). */

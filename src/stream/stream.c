@@ -105,11 +105,12 @@ static void place_side(struct takt_side *side, struct layout *l, uint32_t host_f
 static int place_buffers(struct takt_stream *s, struct takt_error *e)
 {
     struct takt_engine *g = &s->engine;
-    uint32_t host = g->driver->host_block_frames, block = s->actual.block_frames_max;
+    uint32_t host = g->host_frames_max, block = s->actual.block_frames_max;
+    bool queues = g->adapted || (g->block_frames && g->driver->host_block_max);
     struct layout l = {0};
     for (int pass = 0; pass < 2; pass++) {
-        place_side(&g->in, &l, host, block, g->adapted ? block + host : 0);
-        place_side(&g->out, &l, host, block, g->adapted ? 3 * block + host : 0);
+        place_side(&g->in, &l, host, block, queues ? block + host : 0);
+        place_side(&g->out, &l, host, block, queues ? 3 * block + host : 0);
         if (pass)
             break;
         s->buffers = takt_rt_alloc(l.used ? l.used : 1);
@@ -154,6 +155,7 @@ static int open_driver(struct takt_stream *s, struct takt_error *e)
         .priority = p->cfg.priority,
         .clock = p->cfg.clock,
         .seed = p->cfg.seed,
+        .timeout_ns = p->cfg.timeout_ms * ms_ns,
         .name = p->cfg.name,
         .engine = &s->engine,
     };
@@ -175,7 +177,7 @@ static int open_port(struct takt_stream *s, struct takt_side *side,
         .is_input = is_input,
         .rate_hz = c->rate_hz,
         .channels = plan->device_channels,
-        .block_frames_max = d->host_block_frames,
+        .block_frames_max = s->engine.host_frames_max,
         .format = side_cfg->device_format,
         .dither = c->dither,
         .clip = c->clip,
@@ -198,11 +200,11 @@ static void settle(struct takt_stream *s)
     g->rate_hz = c->rate_hz;
     g->frame_ns = 1e9 / c->rate_hz;
     g->block_frames = c->block_frames;
+    g->host_frames_max =
+        d->host_block_max > d->host_block_frames ? d->host_block_max : d->host_block_frames;
+    g->host_frames = d->host_block_frames;
     g->adapted =
         c->block_frames && (c->block_frames != d->host_block_frames || d->host_block_varies);
-    g->adapter_frames = g->adapted ? takt_adapter_frames(c->block_frames, d->host_block_frames,
-                                                         d->host_block_varies)
-                                   : 0;
     g->plays_out = live_out;
     g->in.latency_frames = live_in ? d->latency_in_frames : 0;
     g->out.latency_frames = live_out ? d->latency_out_frames : 0;
@@ -213,19 +215,13 @@ static void settle(struct takt_stream *s)
     g->finished = c->finished;
     g->finished_arg = c->arg;
     bool fixed = c->block_frames || !d->host_block_varies;
-    uint32_t block = c->block_frames ? c->block_frames : d->host_block_frames;
+    uint32_t block = c->block_frames ? c->block_frames : g->host_frames_max;
     s->actual = (struct takt_stream_actual){
         .rate_hz = c->rate_hz,
-        .block_frames = fixed ? block : 0,
+        .block_frames = fixed ? c->block_frames ? c->block_frames : d->host_block_frames : 0,
         .block_frames_max = block,
-        .host_block_frames = d->host_block_frames,
         .in_channels = g->in.channels,
         .out_channels = g->out.channels,
-        .latency_in_frames = g->in.latency_frames,
-        .latency_out_frames = g->out.latency_frames,
-        .adapter_frames = g->adapter_frames,
-        .latency_in_s = (double)g->in.latency_frames / c->rate_hz,
-        .latency_out_s = (double)(g->out.latency_frames + g->adapter_frames) / c->rate_hz,
         .format = c->format,
         .layout = c->layout,
         .clock = c->clock,
@@ -298,14 +294,12 @@ int takt_stream_check(const struct takt_stream_cfg *cfg, struct takt_error *e)
 void takt_engine_reset(struct takt_engine *g)
 {
     g->started = g->away = g->draining = g->aborting = g->in_ended = g->block_open = false;
+    takt_engine_adapt(g);
     g->flags = TAKT_PRIMING * (g->adapter_frames > 0);
     g->contract_flags = 0;
     g->lost_frames = g->position = g->last_frame = g->heard_left = g->away_since = 0;
     g->last_cycle_frames = 0;
     g->tail_left = g->tail_frames;
-    g->in.fifo.fill = g->out.fifo.fill = 0;
-    if (g->adapted && g->in.channels && g->out.channels)
-        takt_fifo_push_silence(&g->out.fifo, g->adapter_frames);
     takt_dll_init(&g->dll, 1.0, g->rate_hz, g->driver->host_block_frames);
     if (g->contract)
         takt_contract_reset(g->contract);
@@ -354,7 +348,7 @@ static bool is_own_callback(const struct takt_stream *s)
 {
     const struct takt_engine *g = &s->engine;
     return atomic_load_explicit(&g->thread_known, memory_order_acquire) &&
-           pthread_equal(g->thread, pthread_self());
+           pthread_equal(atomic_load_explicit(&g->thread, memory_order_relaxed), pthread_self());
 }
 
 static int refuse(struct takt_stream *s, const char *call)
@@ -555,7 +549,16 @@ enum takt_state takt_stream_state(const struct takt_stream *s)
 
 void takt_stream_actual(const struct takt_stream *s, struct takt_stream_actual *out)
 {
+    const struct takt_engine *g = &s->engine;
     *out = s->actual;
+    out->host_block_frames = atomic_load_explicit(&g->host_frames, memory_order_relaxed);
+    out->block_frames =
+        out->block_frames && !g->block_frames ? out->host_block_frames : out->block_frames;
+    out->adapter_frames = atomic_load_explicit(&g->adapter_frames, memory_order_relaxed);
+    out->latency_in_frames = atomic_load_explicit(&g->in.latency_frames, memory_order_relaxed);
+    out->latency_out_frames = atomic_load_explicit(&g->out.latency_frames, memory_order_relaxed);
+    out->latency_in_s = (double)out->latency_in_frames / out->rate_hz;
+    out->latency_out_s = (double)(out->latency_out_frames + out->adapter_frames) / out->rate_hz;
 }
 
 const struct takt_contract *takt_stream_contract(const struct takt_stream *s)
