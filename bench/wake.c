@@ -27,15 +27,14 @@ static int taken[2];
 static int segment_left;
 
 /* What the engine would be. */
-bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c)
+static bool note(struct takt_engine *g, const struct takt_cycle *c)
 {
     late_us[1][taken[1]++] = (double)(c->now_ns - c->due_ns) / 1e3;
     return --segment_left > 0;
 }
 
-void takt_engine_service(struct takt_engine *g)
-{
-}
+static const struct takt_engine_ops engine_ops = {.cycle = note};
+static struct takt_engine engine = {&engine_ops};
 
 static void bare(void *arg)
 {
@@ -72,10 +71,12 @@ int main(void)
     struct takt_driver *d;
     struct takt_error e;
     struct takt_sched sched;
-    if (takt_pacer_open(
-            &(struct takt_pacer_cfg){
-                .rate_hz = RATE_HZ, .host_frames = FRAMES, .name = "pacer", .is_live = false},
-            &d, &e) < 0)
+    if (takt_pacer_open(&(struct takt_pacer_cfg){.engine = &engine,
+                                                 .rate_hz = RATE_HZ,
+                                                 .host_frames = FRAMES,
+                                                 .name = "pacer",
+                                                 .is_live = false},
+                        &d, &e) < 0)
         return takt_die(&e);
     long long steal = bench_steal_ticks();
     for (int s = 0; s < GROUPS * SEGMENTS; s++)

@@ -50,7 +50,7 @@ void takt_blocking_finished(uint64_t last_frame, void *stream)
 int takt_blocking_init(struct takt_stream *s, uint32_t buffer_frames, struct takt_error *e)
 {
     struct takt_blocking *k = &s->blocking;
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     uint32_t block = s->actual.block_frames_max;
     uint32_t bytes = (uint32_t)takt_sample_bytes(s->plan.cfg.format);
     uint32_t least = 2 * block;

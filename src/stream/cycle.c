@@ -15,32 +15,32 @@
  * begins where block N ended plus what was lost. Nothing here allocates, locks or waits.
  */
 #include "base/assert.h"
-#include "stream/engine.h"
+#include "stream/core.h"
 #include "takt/time.h"
 
 #include <string.h>
 
-static int64_t clock_now(struct takt_engine *g)
+static int64_t clock_now(struct takt_core *g)
 {
     return g->driver->ops->now ? g->driver->ops->now(g->driver) : takt_now_ns();
 }
 
-static int64_t frames_ns(const struct takt_engine *g, int64_t frames)
+static int64_t frames_ns(const struct takt_core *g, int64_t frames)
 {
     return (int64_t)((double)frames * g->frame_ns);
 }
 
 /* ---- Accounting ---------------------------------------------------------------------------- */
 
-static void go_away(struct takt_engine *g, bool away)
+static void go_away(struct takt_core *g, bool away)
 {
     if (away == g->away)
         return;
     g->away = away;
-    takt_engine_move(g, away ? TAKT_MOVE_LOSE : TAKT_MOVE_BACK);
+    takt_core_move(g, away ? TAKT_MOVE_LOSE : TAKT_MOVE_BACK);
     if (away)
         g->away_since = g->position;
-    takt_engine_event(g, away ? TAKT_EVENT_DEVICE_LOST : TAKT_EVENT_DEVICE_BACK, TAKT_OK, 0,
+    takt_engine_event(&g->face, away ? TAKT_EVENT_DEVICE_LOST : TAKT_EVENT_DEVICE_BACK, TAKT_OK, 0,
                       away ? 0 : g->position - g->away_since, "");
 }
 
@@ -51,7 +51,7 @@ static void port_lost(const struct takt_side *side, uint64_t frames)
 }
 
 /* Cycles come from one thread at a time, but not for ever from the same. */
-static void note_thread(struct takt_engine *g)
+static void note_thread(struct takt_core *g)
 {
     if (g->started &&
         pthread_equal(atomic_load_explicit(&g->thread, memory_order_relaxed), pthread_self()))
@@ -62,14 +62,14 @@ static void note_thread(struct takt_engine *g)
         takt_contract_enter(g->contract);
 }
 
-static void account(struct takt_engine *g, const struct takt_cycle *c)
+static void account(struct takt_core *g, const struct takt_cycle *c)
 {
     note_thread(g);
     if (!g->started) {
         g->started = true;
         takt_dll_start(&g->dll, c->now_ns);
-        takt_engine_move(g, TAKT_MOVE_STARTED);
-        takt_engine_event(g, TAKT_EVENT_STARTED, TAKT_OK, 0, 0, "");
+        takt_core_move(g, TAKT_MOVE_STARTED);
+        takt_engine_event(&g->face, TAKT_EVENT_STARTED, TAKT_OK, 0, 0, "");
     } else {
         takt_dll_update(&g->dll, c->now_ns, c->frames, c->lost_frames);
         if (g->contract)
@@ -88,7 +88,7 @@ static void account(struct takt_engine *g, const struct takt_cycle *c)
         port_lost(&g->in, c->lost_frames);
         port_lost(&g->out, c->lost_frames);
         g->contract_flags |= TAKT_CONTRACT_HOST_XRUN;
-        takt_engine_event(g, TAKT_EVENT_XRUN, TAKT_OK, 0, c->lost_frames, "");
+        takt_engine_event(&g->face, TAKT_EVENT_XRUN, TAKT_OK, 0, c->lost_frames, "");
     }
 }
 
@@ -101,7 +101,7 @@ static void silence(float *const *to, uint32_t channels, uint32_t from, uint32_t
 }
 
 /* Points in.host at this cycle's frames; returns how many of them are real. */
-static uint32_t gather_input(struct takt_engine *g, const struct takt_cycle *c)
+static uint32_t gather_input(struct takt_core *g, const struct takt_cycle *c)
 {
     struct takt_side *in = &g->in;
     uint32_t got = c->frames;
@@ -137,12 +137,12 @@ static uint32_t gather_input(struct takt_engine *g, const struct takt_cycle *c)
 /* ---- The callback -------------------------------------------------------------------------- */
 
 /* A host that goes faster than time has no deadline to keep. */
-static bool records(const struct takt_engine *g)
+static bool records(const struct takt_core *g)
 {
     return g->contract && !(g->cycle->flags & TAKT_FREEWHEEL);
 }
 
-static void close_record(struct takt_engine *g, int64_t end_ns)
+static void close_record(struct takt_core *g, int64_t end_ns)
 {
     if (!g->block_open)
         return;
@@ -154,7 +154,7 @@ static void close_record(struct takt_engine *g, int64_t end_ns)
 }
 
 /* Every block of one cycle was woken by the same wake-up and shares its lateness. */
-static void open_record(struct takt_engine *g, uint32_t frames)
+static void open_record(struct takt_core *g, uint32_t frames)
 {
     int64_t now = g->cycle->now_ns;
     if (g->block_open) {
@@ -171,7 +171,7 @@ static void open_record(struct takt_engine *g, uint32_t frames)
                                                        .frames = frames});
 }
 
-static void fill_times(const struct takt_engine *g, struct takt_block *b)
+static void fill_times(const struct takt_core *g, struct takt_block *b)
 {
     const struct takt_cycle *c = g->cycle;
     b->now_ns = c->now_ns;
@@ -187,7 +187,7 @@ static void fill_times(const struct takt_engine *g, struct takt_block *b)
 
 /* How many of a block's frames count, with in_frames of real input. Ends the stream behind them
  * when the length is reached or the source has ended and its tail is through. */
-static uint32_t frames_that_count(struct takt_engine *g, uint32_t frames, uint32_t in_frames)
+static uint32_t frames_that_count(struct takt_core *g, uint32_t frames, uint32_t in_frames)
 {
     uint32_t count = frames;
     if (g->in_ended && in_frames < frames) {
@@ -205,8 +205,8 @@ static uint32_t frames_that_count(struct takt_engine *g, uint32_t frames, uint32
 
 /* One callback on `frames` frames, of which in_frames are real input. Returns how many frames of
  * output count, from the first. */
-static uint32_t run_block(struct takt_engine *g, float *const *in, float *const *out,
-                          uint32_t frames, uint32_t in_frames)
+static uint32_t run_block(struct takt_core *g, float *const *in, float *const *out, uint32_t frames,
+                          uint32_t in_frames)
 {
     open_record(g, frames);
     struct takt_block b = {.in_channels = g->in.channels,
@@ -257,14 +257,14 @@ static uint32_t run_block(struct takt_engine *g, float *const *in, float *const 
     return count;
 }
 
-static void in_queue_take(struct takt_engine *g, uint32_t frames)
+static void in_queue_take(struct takt_core *g, uint32_t frames)
 {
     if (g->in.channels)
         takt_fifo_take(&g->in.fifo, frames);
 }
 
 /* Is there a block to run now? Input decides where there is input, else the host's need. */
-static bool block_is_due(const struct takt_engine *g, uint32_t host_frames)
+static bool block_is_due(const struct takt_core *g, uint32_t host_frames)
 {
     if (g->draining || g->aborting)
         return false;
@@ -276,7 +276,7 @@ static bool block_is_due(const struct takt_engine *g, uint32_t host_frames)
 }
 
 /* The callback's block is not the host's. */
-static void run_adapted(struct takt_engine *g, uint32_t host_frames, uint32_t in_frames)
+static void run_adapted(struct takt_core *g, uint32_t host_frames, uint32_t in_frames)
 {
     if (g->in.channels && in_frames)
         takt_fifo_push(&g->in.fifo, g->in.host, in_frames);
@@ -301,7 +301,7 @@ static void run_adapted(struct takt_engine *g, uint32_t host_frames, uint32_t in
 }
 
 /* The callback's block is the host's: no copy, no delay. Returns the output frames that count. */
-static uint32_t run_direct(struct takt_engine *g, uint32_t host_frames, uint32_t in_frames)
+static uint32_t run_direct(struct takt_core *g, uint32_t host_frames, uint32_t in_frames)
 {
     if (g->draining || g->aborting)
         return 0;
@@ -315,7 +315,7 @@ static uint32_t run_direct(struct takt_engine *g, uint32_t host_frames, uint32_t
 /* ---- Output -------------------------------------------------------------------------------- */
 
 /* Points out.host at where this cycle's frames go, all silence. */
-static void prepare_output(struct takt_engine *g, const struct takt_cycle *c)
+static void prepare_output(struct takt_core *g, const struct takt_cycle *c)
 {
     struct takt_side *out = &g->out;
     if (!out->channels)
@@ -327,7 +327,7 @@ static void prepare_output(struct takt_engine *g, const struct takt_cycle *c)
 }
 
 /* Gives the first `count` frames of out.host to the device; the rest is silence. */
-static void deliver_output(struct takt_engine *g, const struct takt_cycle *c, uint32_t count)
+static void deliver_output(struct takt_core *g, const struct takt_cycle *c, uint32_t count)
 {
     struct takt_side *out = &g->out;
     if (!out->channels)
@@ -357,7 +357,7 @@ static void deliver_output(struct takt_engine *g, const struct takt_cycle *c, ui
 }
 
 /* The output queue's share of this cycle. Returns the frames that count. */
-static uint32_t output_from_queue(struct takt_engine *g, uint32_t frames)
+static uint32_t output_from_queue(struct takt_core *g, uint32_t frames)
 {
     struct takt_fifo *q = &g->out.fifo;
     if (!g->out.channels)
@@ -372,30 +372,31 @@ static uint32_t output_from_queue(struct takt_engine *g, uint32_t frames)
 
 /* ---- The end ------------------------------------------------------------------------------- */
 
-static bool finish(struct takt_engine *g)
+static bool finish(struct takt_core *g)
 {
     if (g->finished)
         g->finished(g->last_frame, g->finished_arg);
-    takt_engine_event(g, TAKT_EVENT_FINISHED, TAKT_OK, 0, g->last_frame, "");
-    takt_engine_move(g, TAKT_MOVE_DONE);
+    takt_engine_event(&g->face, TAKT_EVENT_FINISHED, TAKT_OK, 0, g->last_frame, "");
+    takt_core_move(g, TAKT_MOVE_DONE);
     return false;
 }
 
 /* True while the stream has something left to do. */
-static bool goes_on(struct takt_engine *g)
+static bool goes_on(struct takt_core *g)
 {
     if (g->aborting) {
-        takt_engine_move(g, TAKT_MOVE_ABORT);
+        takt_core_move(g, TAKT_MOVE_ABORT);
         return finish(g);
     }
     if (!g->draining)
         return true;
-    takt_engine_move(g, TAKT_MOVE_DRAIN);
+    takt_core_move(g, TAKT_MOVE_DRAIN);
     return (g->adapted && g->out.fifo.fill) || g->heard_left || finish(g);
 }
 
-bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c)
+static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
 {
+    struct takt_core *g = (struct takt_core *)face;
     TAKT_ASSERT(c->frames > 0 && c->frames <= g->host_frames_max);
     g->cycle = c;
     account(g, c);
@@ -418,30 +419,32 @@ bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c)
     if (g->block_open)
         close_record(g, g->contract ? clock_now(g) : 0);
     if (g->in_ended && !was_ended)
-        takt_engine_event(g, TAKT_EVENT_INPUT_ENDED, TAKT_OK, 0, g->last_frame, "");
+        takt_engine_event(&g->face, TAKT_EVENT_INPUT_ENDED, TAKT_OK, 0, g->last_frame, "");
     return goes_on(g);
 }
 
-void takt_engine_host_block(struct takt_engine *g, uint32_t frames)
+static void host_block(struct takt_engine *face, uint32_t frames)
 {
+    struct takt_core *g = (struct takt_core *)face;
     TAKT_ASSERT(frames > 0 && frames <= g->host_frames_max);
     if (frames == atomic_load_explicit(&g->host_frames, memory_order_relaxed))
         return;
     atomic_store_explicit(&g->host_frames, frames, memory_order_relaxed);
-    takt_engine_adapt(g);
+    takt_core_adapt(g);
     g->flags |= TAKT_PRIMING * g->adapted;
     if (g->contract)
         takt_contract_period(g->contract, frames);
-    takt_engine_event(g, TAKT_EVENT_HOST_BLOCK, TAKT_OK, 0, frames, "");
+    takt_engine_event(&g->face, TAKT_EVENT_HOST_BLOCK, TAKT_OK, 0, frames, "");
 }
 
-void takt_engine_latency(struct takt_engine *g, uint32_t in_frames, uint32_t out_frames)
+static void latency(struct takt_engine *face, uint32_t in_frames, uint32_t out_frames)
 {
+    struct takt_core *g = (struct takt_core *)face;
     atomic_store_explicit(&g->in.latency_frames, in_frames, memory_order_relaxed);
     atomic_store_explicit(&g->out.latency_frames, out_frames, memory_order_relaxed);
 }
 
-void takt_engine_adapt(struct takt_engine *g)
+void takt_core_adapt(struct takt_core *g)
 {
     uint32_t block = g->block_frames, host = atomic_load(&g->host_frames);
     bool varies = g->driver->host_block_varies;
@@ -453,19 +456,19 @@ void takt_engine_adapt(struct takt_engine *g)
         takt_fifo_push_silence(&g->out.fifo, adapter);
 }
 
-void takt_engine_service(struct takt_engine *g)
+static void service(struct takt_engine *face)
 {
+    struct takt_core *g = (struct takt_core *)face;
     struct takt_side *const sides[] = {&g->in, &g->out};
     for (int i = 0; i < 2; i++)
         if (sides[i]->port && sides[i]->port->ops->service)
             sides[i]->port->ops->service(sides[i]->port);
 }
 
-void takt_engine_event(struct takt_engine *g, enum takt_event_type type, enum takt_err code,
-                       int os_errno, uint64_t value, const char *text)
+static void event(struct takt_engine *face, enum takt_event_type type, enum takt_err code,
+                  int os_errno, uint64_t value, const char *text)
 {
-    if (!g)
-        return;
+    const struct takt_core *g = (const struct takt_core *)face;
     struct takt_event ev = {
         .type = type,
         .code = code,
@@ -478,3 +481,9 @@ void takt_engine_event(struct takt_engine *g, enum takt_event_type type, enum ta
     memcpy(ev.text, text, n);
     takt_event_queue_push(g->events, &ev);
 }
+
+const struct takt_engine_ops takt_core_ops = {.cycle = cycle,
+                                              .host_block = host_block,
+                                              .latency = latency,
+                                              .service = service,
+                                              .event = event};

@@ -24,7 +24,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct takt_engine; /* opaque to devices */
+/* Whom a device works for: the stream's core, or a bridge between two clocks. */
+struct takt_engine {
+    const struct takt_engine_ops *ops;
+};
 
 /* ---- Ports -------------------------------------------------------------------------------- */
 
@@ -95,26 +98,54 @@ struct takt_cycle {
     int64_t out_first_ns;   /* the first of these output frames at the converter */
 };
 
+struct takt_engine_ops {
+    bool (*cycle)(struct takt_engine *g, const struct takt_cycle *c);
+    void (*host_block)(struct takt_engine *g, uint32_t frames);
+    void (*latency)(struct takt_engine *g, uint32_t in_frames, uint32_t out_frames);
+    void (*service)(struct takt_engine *g);
+    void (*event)(struct takt_engine *g, enum takt_event_type type, enum takt_err code,
+                  int os_errno, uint64_t value, const char *text);
+};
+
 /* Runs the callback as often as this host block needs. Returns true to go on, false when the
  * stream has come to its end: the driver then makes no further cycle and lets its thread end.
  * Thread: device. RT: yes. */
-bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c);
+static inline bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c)
+{
+    return g->ops->cycle(g, c);
+}
 
 /* From now on the host moves so many frames at once, up to the driver's host_block_max. The adapter
  * begins anew if it is in use: a gap, for a callback whose block has to stay as it is.
  * Thread: device, between two cycles. RT: yes. */
-void takt_engine_host_block(struct takt_engine *g, uint32_t frames);
+static inline void takt_engine_host_block(struct takt_engine *g, uint32_t frames)
+{
+    g->ops->host_block(g, frames);
+}
 
 /* The host's latencies as they are now, in frames. Thread: any. RT: yes (wait-free). */
-void takt_engine_latency(struct takt_engine *g, uint32_t in_frames, uint32_t out_frames);
+static inline void takt_engine_latency(struct takt_engine *g, uint32_t in_frames,
+                                       uint32_t out_frames)
+{
+    g->ops->latency(g, in_frames, out_frames);
+}
 
 /* Services the ports; a virtual driver calls it before each cycle. RT: no. */
-void takt_engine_service(struct takt_engine *g);
+static inline void takt_engine_service(struct takt_engine *g)
+{
+    g->ops->service(g);
+}
 
-/* Queues an event for the user: time and position are filled in here. Thread: any.
- * RT: yes (lock-free; a wake-up by one write to an eventfd when the queue was empty). */
-void takt_engine_event(struct takt_engine *g, enum takt_event_type type, enum takt_err code,
-                       int os_errno, uint64_t value, const char *text);
+/* Queues an event for the user: time and position are filled in here; nothing for no engine.
+ * Thread: any. RT: yes (lock-free; a wake-up by one write to an eventfd when the queue was empty).
+ */
+static inline void takt_engine_event(struct takt_engine *g, enum takt_event_type type,
+                                     enum takt_err code, int os_errno, uint64_t value,
+                                     const char *text)
+{
+    if (g)
+        g->ops->event(g, type, code, os_errno, value, text);
+}
 
 struct takt_driver_cfg {
     const char *in_rest; /* the id after the scheme, NULL when that side is not this backend's */

@@ -22,7 +22,7 @@ static const int64_t ms_ns = 1000000;
 
 /* ---- Moves and waits ------------------------------------------------------------------------ */
 
-int takt_engine_move(struct takt_engine *g, enum takt_move move)
+int takt_core_move(struct takt_core *g, enum takt_move move)
 {
     int to = takt_state_move(&g->state, move);
     if (to >= 0) {
@@ -32,8 +32,8 @@ int takt_engine_move(struct takt_engine *g, enum takt_move move)
     return to;
 }
 
-enum takt_state takt_engine_await(struct takt_engine *g, bool (*done)(enum takt_state),
-                                  int64_t until_ns)
+enum takt_state takt_core_await(struct takt_core *g, bool (*done)(enum takt_state),
+                                int64_t until_ns)
 {
     for (;;) {
         uint32_t seen = atomic_load_explicit(&g->moved, memory_order_acquire);
@@ -104,7 +104,7 @@ static void place_side(struct takt_side *side, struct layout *l, uint32_t host_f
 
 static int place_buffers(struct takt_stream *s, struct takt_error *e)
 {
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     uint32_t host = g->host_frames_max, block = s->actual.block_frames_max;
     bool queues = g->adapted || (g->block_frames && g->driver->host_block_max);
     struct layout l = {0};
@@ -157,7 +157,7 @@ static int open_driver(struct takt_stream *s, struct takt_error *e)
         .seed = p->cfg.seed,
         .timeout_ns = p->cfg.timeout_ms * ms_ns,
         .name = p->cfg.name,
-        .engine = &s->engine,
+        .engine = &s->engine.face,
     };
     return p->clock->open_driver(&cfg, &s->engine.driver, e);
 }
@@ -184,7 +184,7 @@ static int open_port(struct takt_stream *s, struct takt_side *side,
         .clock = c->clock,
         .seed = c->seed,
         .timeout_ns = c->timeout_ms * ms_ns,
-        .engine = &s->engine,
+        .engine = &s->engine.face,
     };
     return plan->backend->open_port(&cfg, &side->port, e);
 }
@@ -192,7 +192,7 @@ static int open_port(struct takt_stream *s, struct takt_side *side,
 /* What the granted driver makes of the plan. */
 static void settle(struct takt_stream *s)
 {
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     const struct takt_stream_cfg *c = &s->plan.cfg;
     const struct takt_driver *d = g->driver;
     bool live_in = s->plan.in.backend && s->plan.in.backend->has_clock;
@@ -232,8 +232,9 @@ static void settle(struct takt_stream *s)
 
 static int build(struct takt_stream *s, const struct takt_stream_cfg *cfg, struct takt_error *e)
 {
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     struct takt_stream_cfg *c = &s->plan.cfg;
+    g->face.ops = &takt_core_ops;
     int err = takt_plan_init(&s->plan, cfg, e);
     if (err < 0)
         return err;
@@ -276,7 +277,7 @@ int takt_stream_create(const struct takt_stream_cfg *cfg, struct takt_stream **o
         takt_stream_destroy(s);
         return err;
     }
-    takt_engine_reset(&s->engine);
+    takt_core_reset(&s->engine);
     *out = s;
     return 0;
 }
@@ -291,10 +292,10 @@ int takt_stream_check(const struct takt_stream_cfg *cfg, struct takt_error *e)
 
 /* ---- Start and stop ------------------------------------------------------------------------- */
 
-void takt_engine_reset(struct takt_engine *g)
+void takt_core_reset(struct takt_core *g)
 {
     g->started = g->away = g->draining = g->aborting = g->in_ended = g->block_open = false;
-    takt_engine_adapt(g);
+    takt_core_adapt(g);
     g->flags = TAKT_PRIMING * (g->adapter_frames > 0);
     g->contract_flags = 0;
     g->lost_frames = g->position = g->last_frame = g->heard_left = g->away_since = 0;
@@ -322,7 +323,7 @@ static int stop_port(struct takt_port *port, struct takt_error *e)
 /* Stops what is behind a run whose last cycle is over. Returns the first error. */
 static int put_away(struct takt_stream *s)
 {
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     if (!s->to_put_away)
         return s->run_err;
     struct takt_error e = {0}, late = {0};
@@ -346,7 +347,7 @@ static int put_away(struct takt_stream *s)
 
 static bool is_own_callback(const struct takt_stream *s)
 {
-    const struct takt_engine *g = &s->engine;
+    const struct takt_core *g = &s->engine;
     return atomic_load_explicit(&g->thread_known, memory_order_acquire) &&
            pthread_equal(atomic_load_explicit(&g->thread, memory_order_relaxed), pthread_self());
 }
@@ -366,13 +367,13 @@ static int refuse(struct takt_stream *s, const char *call)
 /* Waits for the first cycle. */
 static int await_first_cycle(struct takt_stream *s, struct takt_error *e)
 {
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     int64_t timeout_ns = s->plan.cfg.timeout_ms * ms_ns;
-    if (takt_engine_await(g, is_started, takt_now_ns() + timeout_ns) != TAKT_STATE_STARTING)
+    if (takt_core_await(g, is_started, takt_now_ns() + timeout_ns) != TAKT_STATE_STARTING)
         return 0;
     struct takt_error ignored;
     if (g->driver->ops->stop(g->driver, timeout_ns, &ignored) == TAKT_ERR_TIMEOUT) {
-        takt_engine_move(g, TAKT_MOVE_TIMEOUT);
+        takt_core_move(g, TAKT_MOVE_TIMEOUT);
         return takt_fail(e, TAKT_ERR_TIMEOUT, 0, "the device hangs: no block within %u ms",
                          s->plan.cfg.timeout_ms);
     }
@@ -382,7 +383,7 @@ static int await_first_cycle(struct takt_stream *s, struct takt_error *e)
 
 static int start_devices(struct takt_stream *s, struct takt_error *e)
 {
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     int err = start_port(g->in.port, e);
     if (err < 0)
         return err;
@@ -403,24 +404,24 @@ stop_in:
 
 int takt_stream_start(struct takt_stream *s)
 {
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     if (is_own_callback(s))
         return refuse(s, "start");
     pthread_mutex_lock(&s->control);
     if (takt_stream_state(s) == TAKT_STATE_STOPPED)
         put_away(s);
     int err = 0;
-    if (takt_engine_move(g, TAKT_MOVE_START) < 0) {
+    if (takt_core_move(g, TAKT_MOVE_START) < 0) {
         err = refuse(s, "start");
     } else {
         struct takt_error e = {0};
         s->run_err = 0;
-        takt_engine_reset(g);
+        takt_core_reset(g);
         if (g->blocking)
             takt_blocking_clear(s);
         if ((err = start_devices(s, &e)) < 0) {
             keep_error(s, &e);
-            if (takt_engine_move(g, TAKT_MOVE_FAIL) >= 0)
+            if (takt_core_move(g, TAKT_MOVE_FAIL) >= 0)
                 s->to_put_away = false;
         }
     }
@@ -431,7 +432,7 @@ int takt_stream_start(struct takt_stream *s)
 /* How long the sound that is on its way may take, beside the timeout. */
 static int64_t drain_ns(const struct takt_stream *s)
 {
-    const struct takt_engine *g = &s->engine;
+    const struct takt_core *g = &s->engine;
     uint64_t frames = g->out.latency_frames + 4ull * s->actual.host_block_frames +
                       g->adapter_frames + (g->blocking ? takt_blocking_pending_max(s) : 0);
     return (int64_t)((double)frames * g->frame_ns);
@@ -439,7 +440,7 @@ static int64_t drain_ns(const struct takt_stream *s)
 
 static int end(struct takt_stream *s, enum takt_order order, enum takt_move move)
 {
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     if (is_own_callback(s))
         return refuse(s, "stop");
     pthread_mutex_lock(&s->control);
@@ -448,13 +449,13 @@ static int end(struct takt_stream *s, enum takt_order order, enum takt_move move
         err = refuse(s, "stop");
     } else {
         atomic_store_explicit(&g->order, order, memory_order_release);
-        takt_engine_move(g, move);
+        takt_core_move(g, move);
         int64_t until = takt_now_ns() + s->plan.cfg.timeout_ms * ms_ns + drain_ns(s);
-        if (is_at_rest(takt_engine_await(g, is_at_rest, until))) {
+        if (is_at_rest(takt_core_await(g, is_at_rest, until))) {
             err = put_away(s);
         } else {
             struct takt_error e;
-            takt_engine_move(g, TAKT_MOVE_TIMEOUT);
+            takt_core_move(g, TAKT_MOVE_TIMEOUT);
             takt_fail(&e, TAKT_ERR_TIMEOUT, 0,
                       "the stream did not stop within %u ms: the device or the callback hangs",
                       s->plan.cfg.timeout_ms);
@@ -477,11 +478,11 @@ int takt_stream_abort(struct takt_stream *s)
 
 int takt_stream_wait(struct takt_stream *s, int64_t timeout_ms)
 {
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     if (is_own_callback(s))
         return refuse(s, "wait");
     int64_t until = timeout_ms < 0 ? -1 : takt_now_ns() + timeout_ms * ms_ns;
-    enum takt_state state = takt_engine_await(g, is_at_rest, until);
+    enum takt_state state = takt_core_await(g, is_at_rest, until);
     if (!is_at_rest(state))
         return TAKT_ERR_TIMEOUT;
     pthread_mutex_lock(&s->control);
@@ -495,7 +496,7 @@ int takt_stream_wait(struct takt_stream *s, int64_t timeout_ms)
 /* Gives everything back. No cycle runs any more. */
 static void release(struct takt_stream *s)
 {
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     if (g->driver)
         g->driver->ops->close(g->driver);
     struct takt_port *ports[] = {g->in.port, g->out.port};
@@ -516,7 +517,7 @@ static void release(struct takt_stream *s)
 static void *bury(void *stream)
 {
     struct takt_stream *s = stream;
-    struct takt_engine *g = &s->engine;
+    struct takt_core *g = &s->engine;
     while (g->driver->ops->stop(g->driver, 1000 * ms_ns, NULL) == TAKT_ERR_TIMEOUT)
         ;
     stop_port(g->in.port, NULL);
@@ -549,7 +550,7 @@ enum takt_state takt_stream_state(const struct takt_stream *s)
 
 void takt_stream_actual(const struct takt_stream *s, struct takt_stream_actual *out)
 {
-    const struct takt_engine *g = &s->engine;
+    const struct takt_core *g = &s->engine;
     *out = s->actual;
     out->host_block_frames = atomic_load_explicit(&g->host_frames, memory_order_relaxed);
     out->block_frames =

@@ -5,7 +5,7 @@
 #ifndef TAKT_STREAM_STREAM_H
 #define TAKT_STREAM_STREAM_H
 
-#include "stream/engine.h"
+#include "stream/core.h"
 #include "stream/resolve.h"
 #include "sync/wake.h"
 #include "takt/ring.h"
@@ -29,7 +29,7 @@ struct takt_whole {
 };
 
 struct takt_stream {
-    struct takt_engine engine;
+    struct takt_core engine;
     struct takt_plan plan;
     struct takt_stream_actual actual;
     struct takt_blocking blocking;

@@ -19,7 +19,7 @@ static char folder[] = "/tmp/takt-file-XXXXXX", path[64];
 
 static _Atomic int events, event_type, event_code;
 
-void takt_engine_event(struct takt_engine *g, enum takt_event_type type, enum takt_err code,
+static void note_event(struct takt_engine *g, enum takt_event_type type, enum takt_err code,
                        int os_errno, uint64_t value, const char *text)
 {
     atomic_store(&event_type, type);
@@ -27,14 +27,8 @@ void takt_engine_event(struct takt_engine *g, enum takt_event_type type, enum ta
     atomic_fetch_add(&events, 1);
 }
 
-bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c)
-{
-    return false;
-}
-
-void takt_engine_service(struct takt_engine *g)
-{
-}
+static const struct takt_engine_ops engine_ops = {.event = note_event};
+static struct takt_engine engine = {&engine_ops};
 
 /* Our own allocations alone, as the linker wraps them: `fails_at` counts down to the one that
  * fails; `held` is how many live. */
@@ -460,6 +454,7 @@ static struct takt_port_cfg port_cfg(const char *name, bool is_input, uint32_t c
                                   .format = is_input ? TAKT_SAMPLE_DEFAULT : TAKT_F32,
                                   .clock = clock,
                                   .seed = 1,
+                                  .engine = &engine,
                                   .timeout_ns = 10000000000ll};
 }
 

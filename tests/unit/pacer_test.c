@@ -15,7 +15,7 @@ static uint64_t serviced;
 static struct takt_driver *driver;
 static int now_calls; /* times the clock is read after a cycle, as after callbacks */
 
-bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c)
+static bool write_down(struct takt_engine *g, const struct takt_cycle *c)
 {
     if (count < CYCLES_MAX)
         seen[count] = *c;
@@ -24,10 +24,13 @@ bool takt_engine_cycle(struct takt_engine *g, const struct takt_cycle *c)
     return ++count < wanted;
 }
 
-void takt_engine_service(struct takt_engine *g)
+static void count_service(struct takt_engine *g)
 {
     serviced++;
 }
+
+static const struct takt_engine_ops engine_ops = {.cycle = write_down, .service = count_service};
+static struct takt_engine engine = {&engine_ops};
 
 static int run(struct takt_pacer_cfg cfg, int cycles)
 {
@@ -47,7 +50,7 @@ static int run(struct takt_pacer_cfg cfg, int cycles)
 }
 
 static const struct takt_pacer_cfg plain = {
-    .rate_hz = 48000, .host_frames = 64, .is_live = true, .seed = 1};
+    .engine = &engine, .rate_hz = 48000, .host_frames = 64, .is_live = true, .seed = 1};
 
 static void due_times_follow_the_frame_count_at_any_ppm(void)
 {

@@ -1,13 +1,13 @@
 /*
- * stream/engine.h - what the device thread works with: everything a running stream touches.
+ * stream/core.h - what the device thread works with: everything a running stream touches.
  *
  * Ownership: the fields under "settings" are written before start and constant while the stream
  * runs. Those under "device thread" belong to the device thread from its first cycle to its last,
  * and to the control thread otherwise. Those under "shared" are atomics, each with one writer
  * unless said otherwise.
  */
-#ifndef TAKT_STREAM_ENGINE_H
-#define TAKT_STREAM_ENGINE_H
+#ifndef TAKT_STREAM_CORE_H
+#define TAKT_STREAM_CORE_H
 
 #include "stream/contract.h"
 #include "stream/device.h"
@@ -41,7 +41,8 @@ struct takt_side {
     struct takt_edge edge;           /* used when the callback's samples are not planar floats */
 };
 
-struct takt_engine {
+struct takt_core {
+    struct takt_engine face; /* what devices see of it */
     /* settings */
     struct takt_driver *driver;
     struct takt_contract *contract; /* NULL when switched off */
@@ -89,20 +90,22 @@ struct takt_engine {
     _Atomic uint32_t moved;   /* counts moves of state; a futex to wait on */
 };
 
+extern const struct takt_engine_ops takt_core_ops;
+
 /* Forgets the last run. Thread: control, while no cycle can run. RT: no. */
-void takt_engine_reset(struct takt_engine *g);
+void takt_core_reset(struct takt_core *g);
 
 /* Sets the adapter between the callback's block and the host's to its beginning, for the host's
  * block of now. Thread: device, or control while no cycle can run. RT: yes. */
-void takt_engine_adapt(struct takt_engine *g);
+void takt_core_adapt(struct takt_core *g);
 
 /* Moves the state and wakes whoever waits for it. Returns as takt_state_move.
  * Thread: any. RT: yes (one futex wake-up, at a change of state only). */
-int takt_engine_move(struct takt_engine *g, enum takt_move move);
+int takt_core_move(struct takt_core *g, enum takt_move move);
 
 /* Waits until done(state) or the deadline (CLOCK_MONOTONIC ns, < 0: none). Returns the state seen
  * last. Thread: control. RT: no. */
-enum takt_state takt_engine_await(struct takt_engine *g, bool (*done)(enum takt_state),
-                                  int64_t until_ns);
+enum takt_state takt_core_await(struct takt_core *g, bool (*done)(enum takt_state),
+                                int64_t until_ns);
 
 #endif
