@@ -84,7 +84,8 @@ struct takt_engine {
     _Atomic uint64_t position_shown;
     _Atomic int64_t now_shown; /* the stream's clock as of the last block */
     _Atomic bool thread_known;
-    pthread_t thread;       /* written once before thread_known */
+    pthread_t thread; /* written once before thread_known */
+    _Atomic uint64_t event_counts[TAKT_EVENT_TYPES];
     _Atomic uint32_t moved; /* counts moves of state; a futex to wait on */
 };
 
