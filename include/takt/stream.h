@@ -169,8 +169,9 @@ struct takt_stream_actual {
 /* ---- Life ------------------------------------------------------------------------------- */
 
 /* Checks the settings, opens the devices and takes all the memory there will be. cfg may not be
- * NULL: a stream needs at least one side. Errors: TAKT_ERR_ARG, _NOMEM, _NOT_FOUND, _UNSUPPORTED, _IO, _FORMAT; *out is NULL then.
- * cfg and what it points to, map included, are copied. Thread: any. RT: no. */
+ * NULL: a stream needs at least one side. Errors: TAKT_ERR_ARG, _NOMEM, _NOT_FOUND, _UNSUPPORTED,
+ * _IO, _FORMAT; *out is NULL then. cfg and what it points to, map included, are copied. Thread:
+ * any. RT: no. */
 TAKT_API int takt_stream_create(const struct takt_stream_cfg *cfg, struct takt_stream **out,
                                 struct takt_error *e);
 
