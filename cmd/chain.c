@@ -11,8 +11,11 @@ static struct effect *add(struct chain *c)
 static void run_gain(struct effect *fx, float *const *io, uint32_t channels, uint32_t frames,
                      uint64_t position, uint32_t rate_hz)
 {
+    /* In doubles: rounding the gain itself to a float would move 16-bit samples that lie close to
+     * the middle between two values. */
     for (uint32_t c = 0; c < channels; c++)
-        takt_scale(io[c], io[c], (float)fx->amount, frames);
+        for (uint32_t i = 0; i < frames; i++)
+            io[c][i] = (float)((double)io[c][i] * fx->amount);
 }
 
 void chain_add_gain(struct chain *c, double db)

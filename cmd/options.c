@@ -274,7 +274,7 @@ int options_read(struct options *o, const char *taken, int count, char **argumen
             o->words[o->word_count++] = a;
             continue;
         }
-        /* --name=value, --name value, -n value, -nvalue */
+        /* --name=value, --name value, -n value, -nvalue, -abc */
         bool is_long = a[1] == '-';
         size_t length = is_long ? strcspn(a, "=") : 2;
         const struct option_info *info = find(a, length);
@@ -286,7 +286,7 @@ int options_read(struct options *o, const char *taken, int count, char **argumen
             return complain(o, EXIT_USAGE, "%s: takt %s has no such option; see takt %s --help",
                             name, o->verb, o->verb);
         const char *value = a[length] ? a + length + (is_long ? 1 : 0) : NULL;
-        if (!info->value && value)
+        if (!info->value && value && is_long)
             return complain(o, EXIT_USAGE, "%s: takes no value", name);
         if (info->value && !value) {
             if (i + 1 == count)
@@ -296,6 +296,10 @@ int options_read(struct options *o, const char *taken, int count, char **argumen
         int status = take(o, info, name, value ? value : "");
         if (status)
             return status;
+        if (!info->value && value) { /* -qv is -q -v */
+            a[1] = '-';
+            arguments[i--] = a + 1;
+        }
     }
     return 0;
 }

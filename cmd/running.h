@@ -36,7 +36,6 @@ struct running {
     char title[600];
     struct reading *latest;
     double next_text_s; /* when to print the next plain line */
-    uint32_t events[TAKT_EVENT_LOG + 1];
     bool ends, failed;
 };
 

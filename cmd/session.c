@@ -56,11 +56,10 @@ static void take_events(struct running *r)
     const struct options *o = r->session->options;
     while (takt_stream_next_event(r->stream, &ev)) {
         double at_s = (double)ev.position / r->actual.rate_hz;
-        if (ev.type <= TAKT_EVENT_LOG)
-            r->events[ev.type]++;
         if (ev.type == TAKT_EVENT_SINK_FAILED) {
             tell(r, "%s", ev.text);
-            r->failed = r->ends = true;
+            r->session->sink_failed = r->failed = true;
+            r->ends |= !r->session->outlives_sink;
         } else if (o->quiet) {
             continue;
         } else if (ev.type == TAKT_EVENT_DEVICE_LOST) {

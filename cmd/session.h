@@ -18,9 +18,10 @@ struct session {
     struct chain *chain;           /* may be NULL */
     bool default_in, default_out;  /* nobody has named them: it is told when they are simulated */
     bool mixes;                    /* every input channel is heard on every output channel */
+    bool outlives_sink;            /* goes on when its recording fails; the status tells of it */
     bool no_summary;               /* for a part of something longer; not with --json */
     /* Set by session_run: */
-    bool stopped_by_user;
+    bool stopped_by_user, sink_failed;
     struct takt_contract_snapshot contract;
     struct takt_stream_actual actual;
     /* Its own: */

@@ -63,7 +63,8 @@ static void json_events(struct json *j, const struct running *r)
                                                  TAKT_EVENT_DEVICE_BACK, TAKT_EVENT_SINK_FAILED};
     json_open(j, "events", '{');
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        json_int(j, takt_event_name(types[i]), r->events[types[i]]);
+        json_int(j, takt_event_name(types[i]),
+                 (int64_t)takt_stream_event_count(r->stream, types[i]));
     json_close(j, '}');
 }
 

@@ -175,8 +175,12 @@ void view_draw(struct running *r)
     draw_title(r);
     if (progress)
         draw_progress(r);
-    for (int c = 0; c < channels && (room >= 0 || c < t->rows - 2 || c == 0); c++)
+    int shown = room >= 0 ? channels : t->rows > 4 ? t->rows - 3 : 1;
+    for (int c = 0; c < shown; c++)
         draw_channel(r, (uint32_t)c);
+    if (shown < channels && t->rows > 4)
+        terminal_line(t, "   %s%d more channels%s", terminal_dim(t), channels - shown,
+                      terminal_plain(t));
     if (scale)
         draw_scale(t);
     draw_contract(r, &k);

@@ -134,7 +134,7 @@ struct takt_stream_cfg {
     enum takt_sample format; /* of the callback's buffers; default TAKT_F32 */
     enum takt_clip clip;     /* of what leaves for the device; default: where it becomes integers */
     enum takt_dither dither; /* when samples lose bits; default off */
-    takt_process_fn *process; /* default none: blocking read and write */
+    takt_process_fn *process; /* default none: blocking read and write, on a real clock only */
     void *arg;
     /* Called once, as the last thing the stream does on the device thread; last_frame is the
      * position after the last frame that was played or captured. May be NULL. */
@@ -170,9 +170,10 @@ struct takt_stream_actual {
 
 /* ---- Life ------------------------------------------------------------------------------- */
 
-/* Checks the settings, opens the devices and takes all the memory there will be.
- * Errors: TAKT_ERR_ARG, _NOMEM, _NOT_FOUND, _UNSUPPORTED, _IO, _FORMAT; *out is NULL then.
- * cfg and what it points to, map included, are copied. Thread: any. RT: no. */
+/* Checks the settings, opens the devices and takes all the memory there will be. cfg may not be
+ * NULL: a stream needs at least one side. Errors: TAKT_ERR_ARG, _NOMEM, _NOT_FOUND, _UNSUPPORTED,
+ * _IO, _FORMAT; *out is NULL then. cfg and what it points to, map included, are copied. Thread:
+ * any. RT: no. */
 TAKT_API int takt_stream_create(const struct takt_stream_cfg *cfg, struct takt_stream **out,
                                 struct takt_error *e);
 
@@ -247,7 +248,8 @@ enum takt_event_type {
     TAKT_EVENT_DEVICE_BACK, /* value: how many frames it was away */
     TAKT_EVENT_SINK_FAILED, /* code, os_errno, text: a recording ended early; the sound goes on */
     TAKT_EVENT_LOG,         /* text: what a host library had to say */
-    TAKT_EVENT_HOST_BLOCK   /* value: the host's block is so many frames from now on */
+    TAKT_EVENT_HOST_BLOCK,  /* value: the host's block is so many frames from now on */
+    TAKT_EVENT_TYPES        /* how many there are, and 0 for none */
 };
 
 struct takt_event {
@@ -261,11 +263,15 @@ struct takt_event {
 };
 
 /* A descriptor that polls readable while events wait. Owned by the stream: do not close or read
- * it. Events are dropped, and counted, when 256 wait. RT: no. */
+ * it. When nobody takes them, 192 xruns and logs wait at most and 256 events in all; further ones
+ * are dropped. So a flood of xruns keeps out neither the end nor a loss. RT: no. */
 TAKT_API int takt_stream_event_fd(const struct takt_stream *s);
 
 /* Takes the oldest event. Returns 1, or 0 when there is none. One thread at a time. RT: no. */
 TAKT_API int takt_stream_next_event(struct takt_stream *s, struct takt_event *out);
+
+/* How often it happened since start, those that were dropped included. RT: yes (wait-free). */
+TAKT_API uint64_t takt_stream_event_count(const struct takt_stream *s, enum takt_event_type type);
 
 /* "device_lost". Never NULL. */
 TAKT_API const char *takt_event_name(enum takt_event_type type);

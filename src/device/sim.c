@@ -359,6 +359,11 @@ static int query(const char *rest, struct takt_device_info *out, struct takt_err
                                   : "silence, and an output that swallows");
     if (id.scene_count > 1)
         out->in_channels_default = (uint32_t)id.scene_count;
+    for (int i = 0; i < id.scene_count; i++)
+        if ((kind = takt_scene_find(id.scenes[i], &value)) && !strcmp(kind->name, "rec") && value) {
+            uint32_t rate_hz = takt_scene_recording_rate(value);
+            out->rate_hz_default = rate_hz ? rate_hz : out->rate_hz_default;
+        }
     return 0;
 }
 

@@ -158,6 +158,9 @@ static bool run_cycle(struct pacer *p)
     p->position += lost;
     p->next_frames = draw_frames(p);
     int64_t due = time_of(p, p->position + frames);
+    /* What the block before cost by taking too long is recorded there. */
+    uint64_t busy = blocks_missed(p, frames, clock_of(p));
+    int64_t owed = time_of(p, p->position + busy + frames + p->next_frames);
     sleep_until(p, due + draw_jitter(p));
     int64_t now = clock_of(p);
     uint64_t missed = blocks_missed(p, frames, now);
@@ -174,6 +177,7 @@ static bool run_cycle(struct pacer *p)
         .due_ns = due,
         .now_ns = now,
         .deadline_ns = time_of(p, p->position + frames + p->next_frames),
+        .owed_ns = missed > busy ? owed : 0,
         .in_first_ns = time_of(p, p->position),
         .out_first_ns = time_of(p, p->position + frames + p->next_frames),
     };

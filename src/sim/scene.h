@@ -57,6 +57,8 @@ int takt_scene_open_voice(const struct takt_scene_cfg *cfg, const char *value,
                           struct takt_scene **out, struct takt_error *e);
 int takt_scene_open_guitar(const struct takt_scene_cfg *cfg, const char *value,
                            struct takt_scene **out, struct takt_error *e);
+/* A recording's own rate, 0 where it cannot be read. */
+uint32_t takt_scene_recording_rate(const char *value);
 int takt_scene_open_recording(const struct takt_scene_cfg *cfg, const char *value,
                               struct takt_scene **out, struct takt_error *e);
 

@@ -8,8 +8,10 @@
 
 #ifdef TAKT_HAVE_SNDFILE
 
+#include <errno.h>
 #include <sndfile.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { SECONDS_MAX = 600 };
 
@@ -57,15 +59,28 @@ static int load(struct recording *r, SNDFILE *file, const SF_INFO *info, double 
     return memory ? 0 : TAKT_ERR_NOMEM;
 }
 
+uint32_t takt_scene_recording_rate(const char *value)
+{
+    SF_INFO info = {0};
+    SNDFILE *file = sf_open(value, SFM_READ, &info);
+    if (!file)
+        return 0;
+    sf_close(file);
+    return info.samplerate > 0 ? (uint32_t)info.samplerate : 0;
+}
+
 int takt_scene_open_recording(const struct takt_scene_cfg *cfg, const char *value,
                               struct takt_scene **out, struct takt_error *e)
 {
     if (!value || !*value)
         return takt_fail(e, TAKT_ERR_ARG, 0, "sim: rec needs a recording: rec=PATH");
+    if (access(value, R_OK) < 0)
+        return takt_fail(e, TAKT_ERR_NOT_FOUND, errno, "sim: rec=%.120s: cannot open it", value);
     SF_INFO info = {0};
     SNDFILE *file = sf_open(value, SFM_READ, &info);
     if (!file)
-        return takt_fail(e, TAKT_ERR_NOT_FOUND, 0, "sim: rec=%.120s: %s", value, sf_strerror(NULL));
+        return takt_fail(e, TAKT_ERR_FORMAT, 0, "sim: rec=%.120s: not a recording (%s)", value,
+                         sf_strerror(NULL));
     int err = 0;
     if (info.samplerate != (int)cfg->rate_hz)
         err = takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
@@ -92,6 +107,11 @@ int takt_scene_open_recording(const struct takt_scene_cfg *cfg, const char *valu
 }
 
 #else
+
+uint32_t takt_scene_recording_rate(const char *value)
+{
+    return 0;
+}
 
 int takt_scene_open_recording(const struct takt_scene_cfg *cfg, const char *value,
                               struct takt_scene **out, struct takt_error *e)

@@ -87,7 +87,8 @@ struct takt_core {
     _Atomic uint32_t host_frames, adapter_frames; /* written by the device thread */
     _Atomic bool thread_known;
     _Atomic pthread_t thread; /* of the last cycle; a lost device's is another one */
-    _Atomic uint32_t moved;   /* counts moves of state; a futex to wait on */
+    _Atomic uint64_t event_counts[TAKT_EVENT_TYPES];
+    _Atomic uint32_t moved; /* counts moves of state; a futex to wait on */
 };
 
 extern const struct takt_engine_ops takt_core_ops;

@@ -156,19 +156,21 @@ static void close_record(struct takt_core *g, int64_t end_ns)
 /* Every block of one cycle was woken by the same wake-up and shares its lateness. */
 static void open_record(struct takt_core *g, uint32_t frames)
 {
-    int64_t now = g->cycle->now_ns;
+    const struct takt_cycle *c = g->cycle;
+    int64_t now = c->now_ns, deadline = c->owed_ns ? c->owed_ns : c->deadline_ns;
     if (g->block_open) {
+        deadline = c->deadline_ns; /* what was owed is the first one's to answer for */
         now = g->contract ? clock_now(g) : 0;
         close_record(g, now);
     }
     g->block_open = true;
     if (records(g))
-        takt_contract_begin(
-            g->contract, &(struct takt_contract_block){.due_ns = g->cycle->now_ns - g->lateness_ns,
-                                                       .woken_ns = g->cycle->now_ns,
-                                                       .begun_ns = now,
-                                                       .deadline_ns = g->cycle->deadline_ns,
-                                                       .frames = frames});
+        takt_contract_begin(g->contract,
+                            &(struct takt_contract_block){.due_ns = c->now_ns - g->lateness_ns,
+                                                          .woken_ns = c->now_ns,
+                                                          .begun_ns = now,
+                                                          .deadline_ns = deadline,
+                                                          .frames = frames});
 }
 
 static void fill_times(const struct takt_core *g, struct takt_block *b)
@@ -468,7 +470,7 @@ static void service(struct takt_engine *face)
 static void event(struct takt_engine *face, enum takt_event_type type, enum takt_err code,
                   int os_errno, uint64_t value, const char *text)
 {
-    const struct takt_core *g = (const struct takt_core *)face;
+    struct takt_core *g = (struct takt_core *)face;
     struct takt_event ev = {
         .type = type,
         .code = code,
@@ -477,9 +479,12 @@ static void event(struct takt_engine *face, enum takt_event_type type, enum takt
         .position = atomic_load_explicit(&g->position_shown, memory_order_relaxed),
         .value = value,
     };
+    enum { KEPT_FREE = 64 }; /* for events that come once and say what became of the stream */
+    bool may_be_many = type == TAKT_EVENT_XRUN || type == TAKT_EVENT_LOG;
     size_t n = strnlen(text, sizeof ev.text - 1);
     memcpy(ev.text, text, n);
-    takt_event_queue_push(g->events, &ev);
+    atomic_fetch_add_explicit(&g->event_counts[type], 1, memory_order_relaxed);
+    takt_event_queue_push_spare(g->events, &ev, may_be_many ? KEPT_FREE : 0);
 }
 
 const struct takt_engine_ops takt_core_ops = {.cycle = cycle,

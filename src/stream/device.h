@@ -94,6 +94,8 @@ struct takt_cycle {
     int64_t due_ns;         /* when the host meant to wake us */
     int64_t now_ns;         /* when it did */
     int64_t deadline_ns;    /* when the whole cycle has to be finished */
+    int64_t owed_ns;        /* when frames are lost because we woke too late: the deadline of the
+                               block that was due; else 0 */
     int64_t in_first_ns;    /* the first of these input frames at the converter */
     int64_t out_first_ns;   /* the first of these output frames at the converter */
 };

@@ -192,6 +192,10 @@ static uint32_t natural_rate(const struct takt_plan *plan, const struct takt_def
 static int check_rate(const struct takt_plan_side *side, uint32_t rate_hz, struct takt_error *e)
 {
     const struct takt_device_info *i = &side->info;
+    if (side->backend && (rate_hz < RATE_HZ_MIN || rate_hz > RATE_HZ_MAX))
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
+                         "%.100s: is at %u Hz; takt runs at %d to %d Hz", side->id, rate_hz,
+                         RATE_HZ_MIN, RATE_HZ_MAX);
     if (!side->backend || !i->rate_hz_max ||
         (rate_hz >= i->rate_hz_min && rate_hz <= i->rate_hz_max))
         return 0;
@@ -230,7 +234,10 @@ static void fill_defaults(struct takt_stream_cfg *cfg, const struct takt_default
 
 int takt_plan_init(struct takt_plan *plan, const struct takt_stream_cfg *cfg, struct takt_error *e)
 {
-    *plan = (struct takt_plan){.cfg = *cfg};
+    *plan = (struct takt_plan){0};
+    if (!cfg)
+        return takt_fail(e, TAKT_ERR_ARG, 0, "no settings: give a struct takt_stream_cfg");
+    plan->cfg = *cfg;
     struct takt_defaults defaults;
     takt_defaults_get(&defaults);
     fill_defaults(&plan->cfg, &defaults);

@@ -304,6 +304,8 @@ void takt_core_reset(struct takt_core *g)
     takt_dll_init(&g->dll, 1.0, g->rate_hz, g->driver->host_block_frames);
     if (g->contract)
         takt_contract_reset(g->contract);
+    for (int i = 0; i < TAKT_EVENT_TYPES; i++)
+        atomic_store(&g->event_counts[i], 0);
     atomic_store(&g->order, TAKT_ORDER_RUN);
     atomic_store(&g->position_shown, 0);
     atomic_store(&g->now_shown, 0);
@@ -595,6 +597,13 @@ double takt_stream_cpu_load(const struct takt_stream *s)
 int takt_stream_event_fd(const struct takt_stream *s)
 {
     return takt_event_queue_fd(s->engine.events);
+}
+
+uint64_t takt_stream_event_count(const struct takt_stream *s, enum takt_event_type type)
+{
+    if ((unsigned)type >= TAKT_EVENT_TYPES)
+        return 0;
+    return atomic_load_explicit(&s->engine.event_counts[type], memory_order_relaxed);
 }
 
 int takt_stream_next_event(struct takt_stream *s, struct takt_event *out)

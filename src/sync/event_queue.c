@@ -39,7 +39,7 @@ struct takt_event_queue {
 
     alignas(TAKT_LINE_BYTES) _Atomic bool armed; /* both sides' */
 
-    alignas(TAKT_LINE_BYTES) uint64_t head; /* the consumer's */
+    alignas(TAKT_LINE_BYTES) _Atomic uint64_t head; /* the consumer's */
 };
 
 static struct cell *cell_at(const struct takt_event_queue *q, uint64_t place)
@@ -133,14 +133,28 @@ static struct cell *claim(struct takt_event_queue *q, uint64_t *place)
     return NULL;
 }
 
+static bool drop(struct takt_event_queue *q)
+{
+    atomic_fetch_add_explicit(&q->dropped, 1, memory_order_relaxed);
+    return false;
+}
+
+bool takt_event_queue_push_spare(struct takt_event_queue *q, const void *rec, uint64_t spare)
+{
+    /* An old head makes the queue look fuller than it is, never emptier. */
+    uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+    if (tail - head + spare >= q->count)
+        return drop(q);
+    return takt_event_queue_push(q, rec);
+}
+
 bool takt_event_queue_push(struct takt_event_queue *q, const void *rec)
 {
     uint64_t place;
     struct cell *c = claim(q, &place);
-    if (!c) {
-        atomic_fetch_add_explicit(&q->dropped, 1, memory_order_relaxed);
-        return false;
-    }
+    if (!c)
+        return drop(q);
     memcpy(c->rec, rec, q->elem_bytes);
     atomic_store(&c->turn, place + 1);
     disarm(q);
@@ -149,12 +163,13 @@ bool takt_event_queue_push(struct takt_event_queue *q, const void *rec)
 
 static bool take(struct takt_event_queue *q, void *rec)
 {
-    struct cell *c = cell_at(q, q->head);
-    if (atomic_load(&c->turn) != q->head + 1)
+    uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    struct cell *c = cell_at(q, head);
+    if (atomic_load(&c->turn) != head + 1)
         return false;
     memcpy(rec, c->rec, q->elem_bytes);
-    atomic_store_explicit(&c->turn, q->head + q->count, memory_order_release);
-    q->head++;
+    atomic_store_explicit(&c->turn, head + q->count, memory_order_release);
+    atomic_store_explicit(&q->head, head + 1, memory_order_relaxed);
     return true;
 }
 

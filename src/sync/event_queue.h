@@ -33,6 +33,10 @@ void takt_event_queue_destroy(struct takt_event_queue *q);
  * does not block, made only by the first push after a pop found the queue empty. */
 bool takt_event_queue_push(struct takt_event_queue *q, const void *rec);
 
+/* The same, but leaves room for `spare` more events behind it: for those of which there may be
+ * many, so that they crowd out none that matter. */
+bool takt_event_queue_push_spare(struct takt_event_queue *q, const void *rec, uint64_t spare);
+
 /* Takes the oldest event out to rec[elem_bytes]; false when there is none, which also makes the fd
  * unreadable until the next push. Events of one thread come in order. An event behind one whose
  * thread was stopped in the midst of its push waits for that one.

@@ -397,7 +397,7 @@ def gain_is_exact_to_the_sample():
     for frames in sources:
         wav.write("in.wav", "s16", frames)
         for db in [-2, -0.5, 6.02, -200, 0]:
-            g = float32(10**(db / 20))
+            g = 10**(db / 20)
             scaled = [float32(s[0] / 32768 * g) for s in frames]
             run("run", "in.wav", f"gain={db}dB", "out.wav", "--fast", "-q")
             wanted = [(max(-32768, min(32767, round(x * 32768))),) for x in scaled]
@@ -546,6 +546,54 @@ def a_slow_reader_loses_no_line_of_a_virtual_clock():
     out, _ = program.communicate(timeout=60)
     *levels, summary = [strict_json(line) for line in out.splitlines()]
     equal((program.returncode, len(levels), summary["seconds"]), (0, 1200, 120))
+
+
+@test
+def a_flood_of_events_is_counted_alike_on_every_run():
+    arguments = ["run", "sim:noise,vanish=0.5s+0.3s,jitter=1ms", "null:", "-b", "8", "-t", "3",
+                 "--fast", "--json"]
+    first = run(*arguments)
+    events = first.summary()["events"]
+    check(events["xrun"] > 1000, events)
+    equal((events["device_lost"], events["device_back"]), (1, 1))
+    for _ in range(3):
+        equal(run(*arguments).raw, first.raw)
+
+
+@test
+def flags_may_stand_together():
+    equal(run("meter", "sim:tone", "--fast", "-t", "1", "-qv").out, "")
+    said = one_line(run("meter", "sim:tone", "-qx", status=2))
+    check("-x" in said, said)
+
+
+@test
+def a_recording_as_a_scene_has_its_own_rate():
+    wav.write("r.wav", "s16", [(1000,)] * 4410, channels=1, rate_hz=22050)
+    equal(run("meter", "sim:rec=r.wav", "--fast", "-t", "1", "--json").summary()["rate_hz"], 22050)
+    said = one_line(run("meter", "sim:rec=nosuch.wav", "--fast", "-t", "1", status=1))
+    check("No such file" in said, said)
+
+
+@test
+def rates_that_takt_does_not_run_at_are_refused_of_files_too():
+    for rate_hz in [4000, 768000]:
+        wav.write("r.wav", "s16", [(1000,)] * 4410, channels=1, rate_hz=rate_hz)
+        said = one_line(run("meter", "r.wav", "--fast", status=1))
+        check(str(rate_hz) in said and "8000 to 384000" in said, said)
+
+
+@test
+def ctrl_c_ends_the_demo_with_its_contract():
+    program = start("demo")
+    for line in program.stdout:
+        if b"rms" in line:
+            break
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=30)
+    equal((program.returncode, err), (0, b""))
+    check(b"What part 1 kept" in out and b"contract: " in out, out)
+    check(b"Try next" not in out and b"2. " not in out, out)
 
 
 @test

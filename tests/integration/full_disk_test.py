@@ -85,8 +85,22 @@ def live(where, *arguments):
            f"exits {done.returncode}: {done.stdout}" if done.returncode else None)
 
 
+def demo(path):
+    """What is wrong with a demo whose recording finds no room; None when nothing is."""
+    done = subprocess.run([TAKT, "demo", "-o", path], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=60)
+    os.unlink(path)
+    if done.returncode != 1 or done.stderr.count("demo.wav") != 1:
+        return f"exits {done.returncode}, saying {done.stderr!r}"
+    if any(part not in done.stdout for part in ["2. ", "3. ", "contract: ", "Try next"]):
+        return f"it stopped early: {done.stdout}"
+    return None
+
+
 def on_the_disk(folder):
     each_kind(folder, "full disk", None, "8")
+    result("full disk: the demo goes on without its recording",
+           demo(os.path.join(folder, "demo.wav")))
     live("full disk", os.path.join(folder, "live.wav"))
 
 

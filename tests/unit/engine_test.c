@@ -775,8 +775,18 @@ static void defaults_decide_where_settings_are_silent(void)
     CHECK_INT(takt_defaults_set(&(struct takt_defaults){0}, &e), 0);
 }
 
+static void create_without_settings_is_refused(void)
+{
+    struct takt_stream *s = (struct takt_stream *)1;
+    struct takt_error e;
+    CHECK_INT(takt_stream_create(NULL, &s, &e), TAKT_ERR_ARG);
+    CHECK(!s && e.code == TAKT_ERR_ARG && *e.text);
+    CHECK_INT(takt_stream_check(NULL, &e), TAKT_ERR_ARG);
+}
+
 int main(void)
 {
+    RUN(create_without_settings_is_refused);
     RUN(block_of_any_size_in_any_host_block_adds_what_is_reported);
     RUN(block_in_varying_host_blocks_keeps_its_size_and_order);
     RUN(block_size_is_kept_and_position_never_jumps_unsaid);

@@ -196,12 +196,35 @@ static void event_queue_create_survives_any_failing_request(void)
     }
 }
 
+/* However many of the many there are, the few still find their room; and it is theirs alone. */
+static void event_queue_keeps_room_for_those_that_matter(void)
+{
+    enum { CAPACITY = 16 };
+    for (int spare = 0; spare <= CAPACITY + 1; spare++)
+        for (int taken = 0; taken < 40; taken++) {
+            struct takt_event_queue *q = open_queue(sizeof(int), CAPACITY);
+            int got, many = 0, few = 0, room = CAPACITY > spare ? CAPACITY - spare : 0;
+            CHECK(q);
+            for (int i = 0; i < taken; i++)
+                CHECK(takt_event_queue_push(q, &i) && takt_event_queue_pop(q, &got));
+            for (int i = 0; i < 100; i++)
+                many += takt_event_queue_push_spare(q, &i, (uint64_t)spare);
+            CHECK_INT(many, room);
+            for (int i = 0; i < 100; i++)
+                few += takt_event_queue_push(q, &i);
+            CHECK_INT(few, CAPACITY - room);
+            CHECK_INT((int)takt_event_queue_dropped(q), 200 - CAPACITY);
+            takt_event_queue_destroy(q);
+        }
+}
+
 int main(void)
 {
     RUN(event_queue_fd_is_readable_exactly_until_pop_says_none);
     RUN(event_queue_many_laps_keep_order_and_size);
     RUN(event_queue_writes_to_the_fd_once_for_many_pushes);
     RUN(event_queue_pushes_in_the_midst_of_a_pop_keep_the_fd_readable);
+    RUN(event_queue_keeps_room_for_those_that_matter);
     RUN(event_queue_capacity_is_rounded_up);
     RUN(event_queue_create_refuses_what_cannot_be);
     RUN(event_queue_create_survives_any_failing_request);

@@ -162,6 +162,68 @@ static void injected_faults_are_counted_by_their_cause(void)
     CHECK_NEAR(k.cpu_load, 100e-6 * 48000 / 64, 0.001);
 }
 
+/* Nobody takes events while there are thousands of xruns. */
+static void a_flood_of_xruns_hides_neither_loss_nor_end(void)
+{
+    struct takt_stream *s;
+    struct takt_error e;
+    static struct digest d;
+    int seen[TAKT_EVENT_TYPES] = {0};
+    struct takt_stream_cfg cfg = {.in = {.device = "sim:tone,jitter=1ms,vanish=2s+1s"},
+                                  .out = {.device = "null:"},
+                                  .block_frames = 16,
+                                  .length_frames = 5 * 48000,
+                                  .clock = TAKT_CLOCK_VIRTUAL,
+                                  .process = take_digest,
+                                  .arg = &d};
+    CHECK_INT(takt_stream_create(&cfg, &s, &e), 0);
+    CHECK_INT(takt_stream_start(s), 0);
+    CHECK_INT(takt_stream_wait(s, 60000), 0);
+    for (struct takt_event ev; takt_stream_next_event(s, &ev);)
+        seen[ev.type]++;
+    CHECK_INT(seen[TAKT_EVENT_STARTED], 1);
+    CHECK_INT(seen[TAKT_EVENT_DEVICE_LOST], 1);
+    CHECK_INT(seen[TAKT_EVENT_DEVICE_BACK], 1);
+    CHECK_INT(seen[TAKT_EVENT_FINISHED], 1);
+    CHECK((int)takt_stream_event_count(s, TAKT_EVENT_XRUN) > 1000);
+    CHECK(seen[TAKT_EVENT_XRUN] < 256);
+    CHECK_INT((int)takt_stream_event_count(s, TAKT_EVENT_DEVICE_LOST), 1);
+    takt_stream_destroy(s);
+}
+
+/* A wake-up that is late by many periods is recorded against the deadline that it missed. */
+static void late_wakes_have_the_slack_that_they_left(void)
+{
+    enum { FRAMES = 64, RATE_HZ = 48000 };
+    struct takt_stream *s;
+    struct takt_error e;
+    static struct digest d;
+    struct takt_miss misses[TAKT_MISSES_KEPT];
+    struct takt_contract_snapshot k;
+    struct takt_stream_cfg cfg = {.in = {.device = "sim:tone,jitter=5ms,work=100us"},
+                                  .rate_hz = RATE_HZ,
+                                  .block_frames = FRAMES,
+                                  .length_frames = 5 * RATE_HZ,
+                                  .clock = TAKT_CLOCK_VIRTUAL,
+                                  .process = take_digest,
+                                  .arg = &d};
+    CHECK_INT(takt_stream_create(&cfg, &s, &e), 0);
+    CHECK_INT(takt_stream_start(s), 0);
+    CHECK_INT(takt_stream_wait(s, 60000), 0);
+    int n = takt_contract_last_misses(takt_stream_contract(s), misses, TAKT_MISSES_KEPT);
+    CHECK(n > 10);
+    for (int i = 0; i < n; i++) {
+        CHECK_INT(misses[i].cause, TAKT_MISS_LATE_WAKE);
+        CHECK_NEAR(misses[i].lateness_ns + misses[i].duration_ns + misses[i].slack_ns,
+                   FRAMES * 1e9 / RATE_HZ, 2);
+        CHECK(misses[i].slack_ns < 0);
+    }
+    takt_contract_read(takt_stream_contract(s), &k);
+    CHECK_NEAR(-k.slack_ns_min, k.lateness_ns_max + 100000 - FRAMES * 1e9 / RATE_HZ,
+               k.lateness_ns_max / 16.0);
+    takt_stream_destroy(s);
+}
+
 static void measured_rate_follows_the_device(void)
 {
     struct takt_contract_snapshot k;
@@ -334,6 +396,8 @@ int main(void)
     RUN(impulse_comes_back_after_exactly_the_reported_latency);
     RUN(virtual_clock_replays_bit_for_bit_from_its_seed);
     RUN(injected_faults_are_counted_by_their_cause);
+    RUN(a_flood_of_xruns_hides_neither_loss_nor_end);
+    RUN(late_wakes_have_the_slack_that_they_left);
     RUN(measured_rate_follows_the_device);
     RUN(ids_that_make_no_sense_are_refused_in_one_line);
     RUN(mutated_ids_never_crash);
