@@ -278,7 +278,17 @@ static bool same_clock(const struct sim_id *a, const struct sim_id *b)
     return a->host_frames == b->host_frames && !memcmp(&a->clock, &b->clock, sizeof a->clock);
 }
 
-/* The device's options may stand on either side, or the same on both. */
+static bool one_clock(const char *in_rest, const char *out_rest)
+{
+    struct sim_id in, out;
+    struct takt_error ignored;
+    if (read_id(&in, in_rest, &ignored) < 0 || read_id(&out, out_rest, &ignored) < 0)
+        return true; /* the driver says what is wrong */
+    return !in.has_clock_options || !out.has_clock_options || same_clock(&in, &out);
+}
+
+/* The device's options may stand on either side, or the same on both; else they are two devices,
+ * and each has a driver. */
 static int merge_sides(const struct takt_driver_cfg *cfg, struct sim_id *in, struct sim_id *out,
                        const struct sim_id **clock, struct takt_error *e)
 {
@@ -288,10 +298,6 @@ static int merge_sides(const struct takt_driver_cfg *cfg, struct sim_id *in, str
         err = read_id(out, cfg->out_rest ? cfg->out_rest : "", e);
     if (err < 0)
         return err;
-    if (in->has_clock_options && out->has_clock_options && !same_clock(in, out))
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
-                         "sim: input and output have different clock options; give them on one "
-                         "side, or the same on both");
     if (out->has_clock_options)
         *clock = out;
     return 0;
@@ -312,6 +318,7 @@ static int open_driver(const struct takt_driver_cfg *cfg, struct takt_driver **o
     pacer.engine = cfg->engine;
     pacer.name = cfg->name;
     pacer.clock = cfg->clock;
+    pacer.stepped = cfg->stepped;
     pacer.priority = cfg->priority;
     pacer.seed = clock->has_seed ? clock->seed : cfg->seed;
     pacer.is_live = true;
@@ -391,6 +398,7 @@ static int list(struct takt_device_info *out, int max)
 
 const struct takt_backend takt_backend_sim = {.scheme = "sim",
                                               .has_clock = true,
+                                              .one_clock = one_clock,
                                               .list = list,
                                               .query = query,
                                               .open_port = open_port,

@@ -32,6 +32,7 @@ struct pacer {
     uint64_t position;
     uint32_t next_frames;
     int xruns_done;
+    bool ended; /* stepped: the engine wants no more */
     /* The loop. */
     struct takt_ring *loop;
     float *loop_buffers;
@@ -205,6 +206,15 @@ static void run(void *arg)
     }
 }
 
+static void pacer_advance(struct takt_driver *base, int64_t until_ns)
+{
+    struct pacer *p = (struct pacer *)base;
+    while (!p->ended && time_of(p, p->position + p->next_frames) <= until_ns) {
+        takt_engine_service(p->cfg.engine);
+        p->ended = !run_cycle(p);
+    }
+}
+
 /* ---- Control ------------------------------------------------------------------------------- */
 
 static int pacer_start(struct takt_driver *base, struct takt_error *e)
@@ -216,12 +226,15 @@ static int pacer_start(struct takt_driver *base, struct takt_error *e)
     p->virtual_ns = 0;
     p->xruns_done = 0;
     p->next_frames = draw_frames(p);
+    p->ended = false;
     if (p->loop) {
         takt_ring_reset(p->loop);
         memset(p->frames, 0, (size_t)p->cfg.host_frames * p->cfg.loop_channels * sizeof(float));
         for (int block = 0; block < 2; block++)
             takt_ring_write(p->loop, p->frames, p->cfg.host_frames);
     }
+    if (p->cfg.stepped)
+        return 0;
     int err = takt_thread_start(
         &(struct takt_thread_cfg){.name = p->cfg.name,
                                   .entry = run,
@@ -260,6 +273,7 @@ static void pacer_sched(const struct takt_driver *base, struct takt_sched *out)
 static const struct takt_driver_ops ops = {.start = pacer_start,
                                            .stop = pacer_stop,
                                            .close = pacer_close,
+                                           .advance = pacer_advance,
                                            .now = pacer_now,
                                            .sched = pacer_sched};
 

@@ -21,6 +21,7 @@ struct takt_pacer_cfg {
     struct takt_engine *engine;
     const char *name; /* of the thread */
     enum takt_clock clock;
+    bool stepped; /* as in takt_driver_cfg */
     int priority; /* as in takt_stream_cfg */
     uint64_t seed;
     bool is_live; /* being late loses frames, as with a card; else the blocks catch up */

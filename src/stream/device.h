@@ -159,6 +159,7 @@ struct takt_driver_cfg {
     bool latency_high;
     int priority; /* as in takt_stream_cfg, resolved */
     enum takt_clock clock;
+    bool stepped; /* virtual clock only: no thread; somebody else calls advance */
     uint64_t seed;
     int64_t timeout_ns; /* bounds open and start */
     const char *name;
@@ -172,6 +173,8 @@ struct takt_driver_ops {
     /* Ends the thread; no cycle runs after 0. TAKT_ERR_TIMEOUT: it still hangs in one. */
     int (*stop)(struct takt_driver *d, int64_t timeout_ns, struct takt_error *e);
     void (*close)(struct takt_driver *d);
+    /* When opened as `stepped`: runs, on the calling thread, all cycles that are due by then. */
+    void (*advance)(struct takt_driver *d, int64_t until_ns);
     /* The driver's clock: CLOCK_MONOTONIC, or virtual time. The engine reads it exactly once after
      * each callback; a virtual clock goes on at that moment by the callback's modelled duration.
      * NULL means takt_now_ns(). Thread: device. */
@@ -196,6 +199,8 @@ struct takt_driver {
 struct takt_backend {
     const char *scheme; /* "sim": ids begin with "sim:" */
     bool has_clock;     /* its driver paces by a clock of its own that other sides must follow */
+    /* Do these two ids of it share one clock, so that one driver can serve both? NULL: always. */
+    bool (*one_clock)(const char *in_rest, const char *out_rest);
     /* Writes up to max infos, returns how many there are. */
     int (*list)(struct takt_device_info *out, int max);
     int (*query)(const char *rest, struct takt_device_info *out, struct takt_error *e);

@@ -176,13 +176,23 @@ static int check_ranges(const struct takt_stream_cfg *cfg, struct takt_error *e)
     return 0;
 }
 
+/* The output's, since a gap there is heard at once; the input is bridged to it. */
+static void choose_clock(struct takt_plan *plan)
+{
+    const struct takt_backend *in = plan->in.backend, *out = plan->out.backend;
+    bool two = in && out && in->has_clock && out->has_clock;
+    plan->in.is_bridged =
+        two && (in != out || (in->one_clock && !in->one_clock(plan->in.rest, plan->out.rest)));
+    plan->clock = out && out->has_clock ? out : in && in->has_clock ? in : in ? in : out;
+}
+
 static uint32_t natural_rate(const struct takt_plan *plan, const struct takt_defaults *defaults)
 {
     if (plan->in.backend && plan->in.info.frames)
         return plan->in.info.rate_hz_default;
     if (defaults->rate_hz)
         return defaults->rate_hz;
-    if (plan->in.backend && plan->in.info.rate_hz_default)
+    if (plan->in.backend && plan->in.info.rate_hz_default && !plan->in.is_bridged)
         return plan->in.info.rate_hz_default;
     if (plan->out.backend && plan->out.info.rate_hz_default)
         return plan->out.info.rate_hz_default;
@@ -205,17 +215,6 @@ static int check_rate(const struct takt_plan_side *side, uint32_t rate_hz, struc
                          i->rate_hz_max, rate_hz, i->rate_hz_max);
     return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.100s: runs at %u to %u Hz, not at %u", side->id,
                      i->rate_hz_min, i->rate_hz_max, rate_hz);
-}
-
-static int choose_clock(struct takt_plan *plan, struct takt_error *e)
-{
-    const struct takt_backend *in = plan->in.backend, *out = plan->out.backend;
-    if (in && out && in != out && in->has_clock && out->has_clock)
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
-                         "%.80s and %.80s have clocks of their own; use one device for both",
-                         plan->in.id, plan->out.id);
-    plan->clock = out && out->has_clock ? out : in && in->has_clock ? in : in ? in : out;
-    return 0;
 }
 
 static void fill_defaults(struct takt_stream_cfg *cfg, const struct takt_defaults *defaults)
@@ -253,12 +252,12 @@ int takt_plan_init(struct takt_plan *plan, const struct takt_stream_cfg *cfg, st
                                false, e);
     if (err < 0)
         return err;
+    choose_clock(plan);
     if (!plan->cfg.rate_hz)
         plan->cfg.rate_hz = natural_rate(plan, &defaults);
-    if ((err = check_rate(&plan->in, plan->cfg.rate_hz, e)) < 0 ||
-        (err = check_rate(&plan->out, plan->cfg.rate_hz, e)) < 0)
+    if (!plan->in.is_bridged && (err = check_rate(&plan->in, plan->cfg.rate_hz, e)) < 0)
         return err;
-    return choose_clock(plan, e);
+    return check_rate(&plan->out, plan->cfg.rate_hz, e);
 }
 
 void takt_plan_fini(struct takt_plan *plan)

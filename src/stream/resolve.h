@@ -11,6 +11,7 @@ struct takt_plan_side {
     const struct takt_backend *backend; /* NULL: the side is not used */
     char *id;                           /* whole, owned */
     const char *rest;                   /* into id */
+    bool is_bridged;                    /* it has a clock, and the stream follows another one */
     uint32_t channels, device_channels;
     uint16_t map[TAKT_CHANNELS_MAX];
     struct takt_device_info info;

@@ -1,0 +1,399 @@
+/*
+ * Positions are frames of the input's clock. Its thread publishes pairs (count, time): after a
+ * cycle that was due at `time`, `count` frames have come in all. Between cycles the count is
+ * thought to grow steadily, which makes a line; the stream's thread looks where the line is at the
+ * smoothed time of its own cycle.
+ *
+ * How long the queue has to be follows from the two block sizes alone: the line is ahead of what is
+ * really there by up to one block of the input, and a read takes one block of the stream; so both,
+ * and a margin for whoever is late.
+ *
+ * Invariants: the device's thread alone writes to the ring, the stream's alone reads from it.
+ */
+#include "stream/bridge.h"
+
+#include "base/assert.h"
+#include "base/fail.h"
+#include "dsp/drift.h"
+#include "rt/memory.h"
+#include "takt/kernel.h"
+#include "takt/resample.h"
+#include "takt/ring.h"
+#include "takt/snapshot.h"
+#include "takt/time.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FADE_FRAMES = 32, BLOCK_MAX = 8192 };
+static const double margin_s = 0.001, margin_s_max = 0.05;
+
+/* Where the line is. */
+struct seen {
+    uint64_t count;
+    int64_t at_ns;
+    double frame_ns;
+};
+
+struct bridge {
+    struct takt_port base;
+    struct takt_engine face;
+    struct takt_bridge_cfg cfg;
+    struct takt_driver *driver;
+    struct takt_port *port; /* when the driver has no sound of its own */
+    struct takt_ring *ring; /* interleaved frames */
+    struct takt_snapshot *seen;
+    struct takt_resampler *resampler;
+    float *memory;
+    float *theirs[TAKT_CHANNELS_MAX]; /* one block of the device's: [channel][BLOCK_MAX] */
+    float *ours[TAKT_CHANNELS_MAX];   /* what goes into or comes out of the resampler */
+    uint32_t ours_frames;
+    double nominal; /* stream frames to one of the device's */
+
+    /* The device's thread. */
+    struct takt_dll dll;
+    uint64_t count;
+    bool dll_runs, away;
+
+    /* The stream's thread. */
+    struct takt_drift drift;
+    uint64_t moved;      /* frames through the ring on this side */
+    double from;         /* the resampler's position when it was last reset, and */
+    uint64_t moved_from; /* `moved` then */
+    bool flows;          /* the queue has its length */
+    bool fades_in;
+    double margin; /* frames of the device */
+
+    /* Shared. */
+    _Atomic bool quit;
+    _Atomic uint64_t gaps;
+    _Atomic uint32_t device_block, device_latency;
+    _Atomic uint32_t latency_shown, queue_shown;
+    _Atomic int64_t drift_ppb;
+};
+
+/* ---- The device's thread --------------------------------------------------------------------- */
+
+static void interleave(struct bridge *b, float *const *from, uint32_t frames)
+{
+    void *at;
+    size_t room = takt_ring_reserve(b->ring, frames, &at);
+    takt_interleave(at, (const float *const *)from, b->cfg.channels, room);
+    takt_ring_commit(b->ring, room);
+}
+
+static void take_input(struct bridge *b, const struct takt_cycle *c)
+{
+    float *from[TAKT_CHANNELS_MAX];
+    for (uint32_t ch = 0; ch < b->cfg.channels; ch++)
+        from[ch] = c->in && !b->away ? (float *)(uintptr_t)c->in[ch] : b->theirs[ch];
+    if (!c->in || b->away) {
+        uint32_t got = 0, status = 0;
+        if (b->port && !b->away)
+            got = b->port->ops->read(b->port, b->theirs, c->frames, &status);
+        for (uint32_t ch = 0; ch < b->cfg.channels; ch++)
+            takt_silence(b->theirs[ch] + got, c->frames - got);
+    }
+    interleave(b, from, c->frames);
+}
+
+/* Frames that the device's clock went on without us keep their place, as silence. */
+static void make_up(struct bridge *b, uint64_t lost)
+{
+    for (uint32_t ch = 0; ch < b->cfg.channels && lost; ch++)
+        takt_silence(b->theirs[ch], BLOCK_MAX);
+    while (lost) {
+        uint32_t piece = lost < BLOCK_MAX ? (uint32_t)lost : BLOCK_MAX;
+        interleave(b, b->theirs, piece);
+        lost -= piece;
+        if (takt_ring_write_avail(b->ring) == 0)
+            break;
+    }
+}
+
+static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
+{
+    struct bridge *b = (struct bridge *)((char *)face - offsetof(struct bridge, face));
+    bool away = c->flags & TAKT_DEVICE_AWAY;
+    if (atomic_load_explicit(&b->quit, memory_order_acquire))
+        return false;
+    if (b->dll_runs)
+        takt_dll_update(&b->dll, c->now_ns, c->frames, c->lost_frames);
+    else
+        takt_dll_start(&b->dll, c->now_ns);
+    if (away != b->away) {
+        b->away = away;
+        takt_engine_event((struct takt_engine *)(uintptr_t)&b->cfg.core->face,
+                          away ? TAKT_EVENT_DEVICE_LOST : TAKT_EVENT_DEVICE_BACK, TAKT_OK, 0, 0,
+                          b->cfg.id);
+    }
+    if (c->lost_frames && b->dll_runs)
+        make_up(b, c->lost_frames);
+    b->dll_runs = true;
+    take_input(b, c);
+    b->count += c->lost_frames + c->frames;
+    takt_snapshot_write(b->seen, &(struct seen){.count = b->count,
+                                                .at_ns = takt_dll_due(&b->dll),
+                                                .frame_ns = b->dll.frame_ns});
+    return true;
+}
+
+static struct bridge *bridge_of(struct takt_engine *face)
+{
+    return (struct bridge *)((char *)face - offsetof(struct bridge, face));
+}
+
+static void host_block(struct takt_engine *face, uint32_t frames)
+{
+    atomic_store_explicit(&bridge_of(face)->device_block, frames, memory_order_relaxed);
+}
+
+static void latency(struct takt_engine *face, uint32_t in_frames, uint32_t out_frames)
+{
+    struct bridge *b = bridge_of(face);
+    atomic_store_explicit(&b->device_latency, in_frames, memory_order_relaxed);
+}
+
+static void service(struct takt_engine *face)
+{
+    struct bridge *b = bridge_of(face);
+    if (b->port && b->port->ops->service)
+        b->port->ops->service(b->port);
+}
+
+static void event(struct takt_engine *face, enum takt_event_type type, enum takt_err code,
+                  int os_errno, uint64_t value, const char *text)
+{
+    takt_engine_event((struct takt_engine *)(uintptr_t)&bridge_of(face)->cfg.core->face, type, code,
+                      os_errno, value, text);
+}
+
+static const struct takt_engine_ops engine_ops = {.cycle = cycle,
+                                                  .host_block = host_block,
+                                                  .latency = latency,
+                                                  .service = service,
+                                                  .event = event};
+
+/* ---- The stream's thread --------------------------------------------------------------------- */
+
+/* The line at this instant; false before the device's first cycle. */
+static bool device_position(const struct bridge *b, double *out, double *frame_ns)
+{
+    struct seen s;
+    if (!takt_snapshot_read(b->seen, &s) || !s.count)
+        return false;
+    int64_t now = takt_dll_due(&b->cfg.core->dll);
+    *out = (double)s.count + (double)(now - s.at_ns) / s.frame_ns;
+    *frame_ns = s.frame_ns;
+    return true;
+}
+
+/* How long the queue has to be, in the device's frames. */
+static double wished(const struct bridge *b, uint32_t frames)
+{
+    double block = frames / b->nominal;
+    uint32_t theirs = atomic_load_explicit(&b->device_block, memory_order_relaxed);
+    return block + theirs + b->margin;
+}
+
+static void show(struct bridge *b, double queue)
+{
+    /* From the line to the converter: see the beginning. */
+    uint32_t theirs = atomic_load_explicit(&b->device_block, memory_order_relaxed);
+    uint32_t device = atomic_load_explicit(&b->device_latency, memory_order_relaxed);
+    double delay = takt_resampler_delay_frames(b->resampler);
+    double own = (queue - theirs + delay) * b->nominal;
+    atomic_store_explicit(&b->queue_shown, (uint32_t)lround(own), memory_order_relaxed);
+    atomic_store_explicit(&b->latency_shown, (uint32_t)lround(own + device * b->nominal),
+                          memory_order_relaxed);
+    atomic_store_explicit(&b->drift_ppb, (int64_t)(b->drift.drift * 1e9), memory_order_relaxed);
+}
+
+static void gap(struct bridge *b)
+{
+    double most = margin_s_max * b->cfg.own_hz;
+    b->flows = false;
+    b->margin =
+        b->margin + margin_s * b->cfg.own_hz < most ? b->margin + margin_s * b->cfg.own_hz : most;
+    atomic_fetch_add_explicit(&b->gaps, 1, memory_order_relaxed);
+}
+
+/* Frames of the device that this side has used up, to a part of one. */
+static double used(const struct bridge *b)
+{
+    return (double)b->moved_from + takt_resampler_position(b->resampler) - b->from;
+}
+
+static void begin_flow(struct bridge *b)
+{
+    takt_resampler_reset(b->resampler);
+    takt_drift_jump(&b->drift);
+    b->from = takt_resampler_position(b->resampler);
+    b->moved_from = b->moved;
+    b->flows = b->fades_in = true;
+}
+
+static void run_virtual(struct bridge *b)
+{
+    if (b->driver->ops->advance && b->cfg.driver.stepped)
+        b->driver->ops->advance(b->driver, b->cfg.core->cycle->now_ns);
+}
+
+/* Drops what is too much of the queue; false when there is too little yet. */
+static bool fill_up(struct bridge *b, double position, double wish)
+{
+    double excess = position - (double)b->moved - wish;
+    if (excess < 0)
+        return false;
+    uint64_t drop = (uint64_t)excess;
+    b->moved += takt_ring_advance(b->ring, drop);
+    if (position - (double)b->moved - wish >= 1)
+        return false; /* the line is ahead of what is there by more than a block: wait */
+    begin_flow(b);
+    return true;
+}
+
+static void fade_in(struct bridge *b, float *const *out, uint32_t frames)
+{
+    uint32_t n = frames < FADE_FRAMES ? frames : FADE_FRAMES;
+    for (uint32_t c = 0; b->fades_in && c < b->cfg.channels; c++)
+        takt_scale_ramp(out[c], out[c], 0, 1, n);
+    b->fades_in = false;
+}
+
+/* The most frames that `there` frames of the device make. */
+static uint32_t makes(const struct bridge *b, size_t there, uint32_t most)
+{
+    uint32_t low = 0, high = most;
+    while (low < high) {
+        uint32_t middle = low + (high - low + 1) / 2;
+        if (takt_resampler_need(b->resampler, middle) <= there)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+static void pull(struct bridge *b, float *const *out, uint32_t frames)
+{
+    const void *at;
+    size_t need = takt_resampler_need(b->resampler, frames);
+    size_t got = takt_ring_peek(b->ring, need, &at);
+    TAKT_ASSERT(got == need && need <= b->ours_frames);
+    takt_deinterleave(b->ours, at, b->cfg.channels, need);
+    takt_ring_advance(b->ring, need);
+    b->moved += need;
+    takt_resampler_process(b->resampler, (const float *const *)b->ours, need, out, frames);
+}
+
+static uint32_t bridge_read(struct takt_port *base, float *const *out, uint32_t frames,
+                            uint32_t *status)
+{
+    struct bridge *b = (struct bridge *)base;
+    double position, frame_ns, wish = wished(b, frames);
+    run_virtual(b);
+    if (!device_position(b, &position, &frame_ns) || (!b->flows && !fill_up(b, position, wish))) {
+        *status |= atomic_load(&b->gaps) ? TAKT_PORT_SHORT : 0;
+        for (uint32_t c = 0; c < b->cfg.channels; c++)
+            takt_silence(out[c], frames);
+        return frames;
+    }
+    double queue = position - used(b);
+    double faster = takt_drift_update(&b->drift, queue - wish, (double)frames / b->cfg.rate_hz);
+    takt_resampler_set_ratio(b->resampler, b->nominal / (1 + faster));
+    show(b, wish);
+    uint32_t made = makes(b, takt_ring_read_avail(b->ring), frames);
+    if (made)
+        pull(b, out, made);
+    fade_in(b, out, made);
+    if (made == frames)
+        return frames;
+    uint32_t fade = made < FADE_FRAMES ? made : FADE_FRAMES;
+    for (uint32_t c = 0; c < b->cfg.channels; c++)
+        takt_scale_ramp(out[c] + made - fade, out[c] + made - fade, 1, 0, fade);
+    gap(b);
+    *status |= TAKT_PORT_SHORT;
+    return made;
+}
+
+/* The stream's clock went on without us. */
+static void bridge_lost(struct takt_port *base, uint64_t frames)
+{
+    struct bridge *b = (struct bridge *)base;
+    if (b->flows)
+        b->flows = false; /* the next block finds its place again */
+}
+
+/* ---- Control --------------------------------------------------------------------------------- */
+
+static int64_t timeout_ns(const struct bridge *b)
+{
+    return b->cfg.driver.timeout_ns;
+}
+
+static int bridge_start(struct takt_port *base, struct takt_error *e)
+{
+    struct bridge *b = (struct bridge *)base;
+    takt_ring_reset(b->ring);
+    takt_dll_init(&b->dll, 1.0, b->cfg.own_hz, b->driver->host_block_frames);
+    takt_drift_init(&b->drift, b->cfg.own_hz);
+    takt_snapshot_write(b->seen, &(struct seen){.count = 0});
+    b->count = b->moved = 0;
+    b->dll_runs = b->away = b->flows = false;
+    b->margin = margin_s * b->cfg.own_hz;
+    atomic_store(&b->quit, false);
+    atomic_store(&b->gaps, 0);
+    int err = b->port && b->port->ops->start ? b->port->ops->start(b->port, e) : 0;
+    if (err < 0)
+        return err;
+    if ((err = b->driver->ops->start(b->driver, e)) < 0) {
+        if (b->port && b->port->ops->stop)
+            b->port->ops->stop(b->port, NULL);
+        return err;
+    }
+    show(b, wished(b, b->cfg.block_frames_max));
+    int64_t until = takt_now_ns() + timeout_ns(b);
+    while (!b->cfg.driver.stepped && !takt_snapshot_version_is_live(b)) {
+        if (takt_now_ns() >= until) {
+            base->ops->stop(base, NULL);
+            return takt_fail(e, TAKT_ERR_TIMEOUT, 0, "%.100s: gave no block in time", b->cfg.id);
+        }
+        takt_sleep_ms(1);
+    }
+    return 0;
+}
+
+static int bridge_stop(struct takt_port *base, struct takt_error *e)
+{
+    struct bridge *b = (struct bridge *)base;
+    atomic_store(&b->quit, true);
+    int err = b->driver->ops->stop(b->driver, timeout_ns(b), e);
+    if (b->port && b->port->ops->stop) {
+        int late = b->port->ops->stop(b->port, err < 0 ? NULL : e);
+        err = err < 0 ? err : late;
+    }
+    return err;
+}
+
+static void bridge_close(struct takt_port *base)
+{
+    struct bridge *b = (struct bridge *)base;
+    if (b->driver)
+        b->driver->ops->close(b->driver);
+    if (b->port)
+        b->port->ops->close(b->port);
+    takt_resampler_destroy(b->resampler);
+    takt_snapshot_destroy(b->seen);
+    takt_ring_destroy(b->ring);
+    takt_rt_free(b->memory);
+    takt_rt_free(b);
+}
+
+static const struct takt_port_ops port_ops = {.read = bridge_read,
+                                              .lost = bridge_lost,
+                                              .start = bridge_start,
+                                              .stop = bridge_stop,
+                                              .close = bridge_close};
