@@ -187,6 +187,129 @@ static void deinterleave(float *const *out, const float *in, uint32_t channels, 
             out[c][i] = in[i * channels + c];
 }
 
+static void cubic_row(float *row, const float *rows, float x, size_t n)
+{
+    const float *a = rows, *b = rows + n, *c = rows + 2 * n, *d = rows + 3 * n;
+    TAKT_EACH
+    for (size_t i = 0; i < n; i++)
+        row[i] = ((d[i] * x + c[i]) * x + b[i]) * x + a[i];
+}
+
+/* Sums of products, in lanes for the same reason as above. */
+typedef float takt_lanes __attribute__((vector_size(32)));
+typedef float takt_half_lanes __attribute__((vector_size(16)));
+typedef double takt_wide_lanes __attribute__((vector_size(32))); /* of half as many */
+
+static inline takt_lanes lanes_at(const float *x)
+{
+    takt_lanes v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+static inline takt_wide_lanes wide_at(const float *x)
+{
+    takt_half_lanes v;
+    memcpy(&v, x, sizeof v);
+    return __builtin_convertvector(v, takt_wide_lanes);
+}
+
+static inline float sum_of_lanes(takt_lanes v)
+{
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+static inline float sum_of_wide_lanes(takt_wide_lanes v)
+{
+    return (float)((v[0] + v[2]) + (v[1] + v[3]));
+}
+
+static inline takt_lanes cubic_at(const float *rows, takt_lanes x, size_t i, size_t n)
+{
+    return ((lanes_at(rows + 3 * n + i) * x + lanes_at(rows + 2 * n + i)) * x +
+            lanes_at(rows + n + i)) *
+               x +
+           lanes_at(rows + i);
+}
+
+static float dot(const float *a, const float *b, size_t n)
+{
+    takt_lanes even = {0}, odd = {0};
+    for (size_t i = 0; i < n; i += 16) {
+        even += lanes_at(a + i) * lanes_at(b + i);
+        odd += lanes_at(a + i + 8) * lanes_at(b + i + 8);
+    }
+    return sum_of_lanes(even + odd);
+}
+
+static float dot_best(const float *a, const float *b, size_t n)
+{
+    takt_wide_lanes sum[4] = {{0}};
+    for (size_t i = 0; i < n; i += 16)
+        for (size_t k = 0; k < 4; k++)
+            sum[k] += wide_at(a + i + 4 * k) * wide_at(b + i + 4 * k);
+    return sum_of_wide_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+static inline float cubic_dot(const float *in, const float *rows, float x, size_t n)
+{
+    takt_lanes even = {0}, odd = {0}, all = {x, x, x, x, x, x, x, x};
+    for (size_t i = 0; i < n; i += 16) {
+        even += cubic_at(rows, all, i, n) * lanes_at(in + i);
+        odd += cubic_at(rows, all, i + 8, n) * lanes_at(in + i + 8);
+    }
+    return sum_of_lanes(even + odd);
+}
+
+static inline float cubic_dot_best(const float *in, const float *rows, float x, size_t n)
+{
+    takt_wide_lanes sum[4] = {{0}};
+    takt_lanes all = {x, x, x, x, x, x, x, x};
+    for (size_t i = 0; i < n; i += 16) {
+        float row[16];
+        takt_lanes low = cubic_at(rows, all, i, n), high = cubic_at(rows, all, i + 8, n);
+        memcpy(row, &low, sizeof low);
+        memcpy(row + 8, &high, sizeof high);
+        for (size_t k = 0; k < 4; k++)
+            sum[k] += wide_at(row + 4 * k) * wide_at(in + i + 4 * k);
+    }
+    return sum_of_wide_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+/* On to the next frame out. Returns the rows of this one, and the way from them to the next. */
+static inline const float *advance(struct takt_glide *g, size_t *window, float *x)
+{
+    const uint64_t one = UINT64_C(1) << TAKT_GLIDE_BITS;
+    uint64_t place = g->fraction << g->phase_bits;
+    *window = g->window;
+    *x = (float)((double)(int64_t)(place & (one - 1)) / (double)one);
+    g->fraction += g->step;
+    g->window += (size_t)(g->fraction >> TAKT_GLIDE_BITS);
+    g->fraction &= one - 1;
+    g->step += (uint64_t)g->growth;
+    return g->table + (size_t)(place >> TAKT_GLIDE_BITS) * 4 * g->taps;
+}
+
+static void glide(struct takt_glide *g, float *out, const float *in, size_t frames)
+{
+    size_t window;
+    float x;
+    for (size_t i = 0; i < frames; i++) {
+        const float *rows = advance(g, &window, &x);
+        out[i] = cubic_dot(in + window, rows, x, g->taps);
+    }
+}
+
+static void glide_best(struct takt_glide *g, float *out, const float *in, size_t frames)
+{
+    size_t window;
+    float x;
+    for (size_t i = 0; i < frames; i++) {
+        const float *rows = advance(g, &window, &x);
+        out[i] = cubic_dot_best(in + window, rows, x, g->taps);
+    }
+}
+
 const struct takt_kernels TAKT_OF_KIND(takt_kernels_) = {
     .scale = scale,
     .scale_ramp = scale_ramp,
@@ -198,4 +321,9 @@ const struct takt_kernels TAKT_OF_KIND(takt_kernels_) = {
     .count_above = count_above,
     .interleave = interleave,
     .deinterleave = deinterleave,
+    .cubic_row = cubic_row,
+    .dot = dot,
+    .dot_best = dot_best,
+    .glide = glide,
+    .glide_best = glide_best,
 };

@@ -12,7 +12,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TAKT_FORMATS = TAKT_U8 + 1 };
+enum { TAKT_FORMATS = TAKT_U8 + 1, TAKT_GLIDE_BITS = 56 };
+
+/* Where a resampler's next frame out lies, and how it goes on from there. */
+struct takt_glide {
+    const float *table; /* [2^phase_bits][4][taps] */
+    size_t taps;        /* a multiple of 16 */
+    int phase_bits;
+    uint64_t fraction; /* Q0.56 of an input frame */
+    uint64_t step;     /* Q8.56, to the next frame out; */
+    int64_t growth;    /* … and so much more to the one behind it */
+    size_t window;     /* the input frame where the filter begins */
+};
 
 /* What takt/kernel.h promises. */
 struct takt_kernels {
@@ -26,6 +37,15 @@ struct takt_kernels {
     size_t (*count_above)(const float *x, float limit, size_t n);
     void (*interleave)(float *out, const float *const *in, uint32_t channels, size_t frames);
     void (*deinterleave)(float *const *out, const float *in, uint32_t channels, size_t frames);
+    /* row[i] = ((rows[3n+i] * x + rows[2n+i]) * x + rows[n+i]) * x + rows[i]. n: a multiple of 16.
+     */
+    void (*cubic_row)(float *row, const float *rows, float x, size_t n);
+    /* The sum of a * b; n as above. The second in doubles. */
+    float (*dot)(const float *a, const float *b, size_t n);
+    float (*dot_best)(const float *a, const float *b, size_t n);
+    /* For each frame, the dot of the input and the row that cubic_row would make there. */
+    void (*glide)(struct takt_glide *g, float *out, const float *in, size_t frames);
+    void (*glide_best)(struct takt_glide *g, float *out, const float *in, size_t frames);
 };
 
 /* Samples in memory lie `stride` samples of their format apart, at any alignment. */

@@ -356,7 +356,7 @@ static int bridge_start(struct takt_port *base, struct takt_error *e)
     }
     show(b, wished(b, b->cfg.block_frames_max));
     int64_t until = takt_now_ns() + timeout_ns(b);
-    while (!b->cfg.driver.stepped && !takt_snapshot_version_is_live(b)) {
+    while (!b->cfg.driver.stepped && !takt_snapshot_version(b->seen) > 1) {
         if (takt_now_ns() >= until) {
             base->ops->stop(base, NULL);
             return takt_fail(e, TAKT_ERR_TIMEOUT, 0, "%.100s: gave no block in time", b->cfg.id);

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""
+jack_test.py - the jack backend against a real jackd with its dummy driver.
+
+    jack_test.py TAKT ROOT JACK_PROBE
+"""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from program import (ENVIRONMENT, TAKT, check, equal, near, needs, one_line, run, strict_json, test,
+                     tests_done)
+
+ROOT, PROBE = os.path.abspath(sys.argv[2]), os.path.abspath(sys.argv[3])
+PERIOD = 64
+
+
+class Server:
+    """A jackd of our own, told apart by its name; killed at the end, whatever state it is in."""
+
+    def __init__(self, block=PERIOD, rate_hz=48000, name=None):
+        needs("jackd")
+        self.block, self.rate_hz = block, rate_hz
+        self.name = name or f"takt-test-{os.getpid()}"
+        self.environment = {"JACK_DEFAULT_SERVER": self.name, "JACK_NO_AUDIO_RESERVATION": "1"}
+        self.started = []
+
+    def __enter__(self):
+        self.begin()
+        return self
+
+    def begin(self):
+        self.process = subprocess.Popen(
+            ["jackd", "-R", "-P", "70", "-n", self.name, "-d", "dummy", "-r", str(self.rate_hz),
+             "-p", str(self.block)], env=ENVIRONMENT | self.environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        equal(subprocess.run(["jack_wait", "-s", self.name, "-w", "-t", "20"],
+                             env=ENVIRONMENT | self.environment, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL).returncode, 0, "jackd is there")
+
+    def end(self, sign=signal.SIGTERM):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(sign)
+        self.process.wait()
+
+    def __exit__(self, *_):
+        for program in self.started:
+            program.kill()
+            program.communicate()
+        if self.process.poll() is None:
+            self.end(signal.SIGKILL)
+
+    def start(self, *command, **more):
+        program = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True,
+                                   env=ENVIRONMENT | self.environment, **more)
+        self.started.append(program)
+        return program
+
+    def takt(self, *arguments):
+        """Started, and its stream running."""
+        program = self.start(TAKT, *arguments, "--json")
+        program.first = strict_json(program.stdout.readline())
+        return program
+
+    def run(self, *arguments, **more):
+        return run(*arguments, environment=self.environment, **more)
+
+    def tool(self, *command):
+        return subprocess.run(command, env=ENVIRONMENT | self.environment, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+
+
+def summary_of(program, timeout=30):
+    out, err = program.communicate(timeout=timeout)
+    equal(program.returncode, 0, err)
+    return strict_json(out.splitlines()[-1]), err
+
+
+def round_trip(server, client):
+    """The one delay that all of ten clicks had, through that client and back, in frames."""
+    said = server.tool(PROBE, "measure", f"{client}:in_1", f"{client}:out_1")
+    equal(said.returncode, 0, said.stderr)
+    delays = set(said.stdout.split())
+    equal(len(delays), 1, f"delays {delays}")
+    return int(delays.pop())
+
+
+@test
+def a_matching_block_adds_no_frame_and_any_other_what_is_reported():
+    with Server() as server:
+        thru = server.start(PROBE, "thru", "thru")
+        equal(thru.stdout.readline(), "ready\n")
+        native = round_trip(server, "thru")
+        thru.kill()
+        for block in [PERIOD, PERIOD // 2, 4 * PERIOD, 100, 1, 1000]:
+            takt = server.takt("run", "jack:none", "jack:none", "-c", "1", "-b", str(block))
+            measured = round_trip(server, "takt")
+            takt.send_signal(signal.SIGINT)
+            summary, err = summary_of(takt)
+            equal(err, "")
+            equal((summary["block_frames"], summary["host_block_frames"]), (block, PERIOD))
+            adapter = summary["latency_frames"]["adapter"]
+            equal(measured - native, adapter, f"frames added by blocks of {block}")
+            equal(adapter == 0, PERIOD % block == 0, f"adapter {adapter} for {block}")
+
+
+@test
+def the_servers_ports_are_devices():
+    with Server() as server:
+        devices = {d["id"]: d for d in server.run("devices", "--json").lines()[:-1]}
+        device = devices["jack:"]
+        equal([device[k] for k in ("backend", "in_channels_max", "out_channels_max",
+                                   "rate_hz_default", "rate_hz_min", "rate_hz_max",
+                                   "block_frames_default", "default_in", "default_out")],
+              ["jack", 2, 2, 48000, 48000, 48000, PERIOD, True, True])
+        check("jack:system" in devices, devices.keys())
+        said = one_line(server.run("meter", "jack:nobody", status=1))
+        check("nobody" in said and "no such client" in said, said)
+        said = one_line(server.run("meter", "jack:", "-r", "44100", "-t", "1", status=1))
+        check("48000" in said, said)
+        said = one_line(server.run("meter", "jack:", "-c", "5", "-t", "1", status=1))
+        check("2" in said, said)
+
+
+@test
+def without_a_server_it_is_one_clear_line_and_no_device():
+    needs("jackd")
+    nowhere = {"JACK_DEFAULT_SERVER": f"takt-nowhere-{os.getpid()}"}
+    said = one_line(run("run", "jack:", "jack:", "-t", "1", environment=nowhere, status=1))
+    check("no server" in said and "start jackd" in said, said)
+    listed = run("devices", "--json", environment=nowhere)
+    equal((listed.err, [d for d in listed.lines() if d.get("backend") == "jack"]), ("", []))
+
+
+@test
+def the_thread_is_real_time_and_the_sound_comes_through():
+    with Server(block=256) as server:
+        player = server.takt("run", "sim:tone=1000", "jack:none", "-c", "1", "-t", "20")
+        hearer = server.takt("meter", "jack:takt", "-c", "1", "-t", "2")
+        summary, err = summary_of(hearer)
+        equal((summary["sched"]["policy"], err), ("fifo", ""))
+        near(summary["channels"][0]["rms_dbfs"], -9.03, 0.1, "RMS of half of full scale")
+        check(player.poll() is None, "the player has ended")
+
+
+@test
+def a_killed_server_is_survived_and_found_again():
+    with Server() as server:
+        takt = server.takt("run", "jack:", "jack:", "-t", "6", "-b", "64", "-v")
+        time.sleep(1)
+        server.end(signal.SIGKILL)
+        time.sleep(1.5)
+        check(takt.poll() is None, "takt has ended")
+        server.begin()
+        summary, err = summary_of(takt)
+        equal([summary["events"][k] for k in ("device_lost", "device_back")], [1, 1])
+        equal((summary["ended_by"], summary["seconds"]), ("length", 6.0))
+        check("the device is away" in err and "the device is back" in err, err)
+
+
+@test
+def a_server_that_hangs_holds_up_neither_the_clock_nor_the_end():
+    with Server() as server:
+        takt = server.takt("run", "jack:", "jack:", "-t", "3", "-b", "64")
+        server.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        summary, err = summary_of(takt)
+        check(time.monotonic() - began < 15, "it took too long")
+        equal([summary["events"][k] for k in ("device_lost", "device_back")], [1, 0])
+        equal(summary["seconds"], 3.0)
+        began = time.monotonic()
+        said = one_line(server.run("meter", "jack:", "-t", "1", status=1))
+        check("does not answer" in said, said)
+        equal([d for d in server.run("devices", "--json").lines() if d.get("backend") == "jack"],
+              [])
+        check(time.monotonic() - began < 20, "it took too long")
+
+
+@test
+def a_block_that_the_server_changes_leaves_ours_as_it_is():
+    with Server() as server:
+        takt = server.takt("run", "jack:none", "jack:none", "-c", "1", "-b", "128")
+        for block in [256, 32, 128]:
+            equal(server.tool("jack_bufsize", str(block)).returncode, 0)
+            time.sleep(0.3)
+            native = block  # a loop of one client takes one period
+            equal(round_trip(server, "takt"), native + (128 - block if block < 128 else 0),
+                  f"through a host block of {block}")
+        takt.send_signal(signal.SIGINT)
+        summary, _ = summary_of(takt)
+        equal((summary["block_frames"], summary["host_block_frames"]), (128, 128))
+        equal(summary["latency_frames"]["adapter"], 0)
+
+
+tests_done()
