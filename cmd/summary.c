@@ -108,6 +108,13 @@ void summary_json(const struct running *r)
     json_int(&j, "host_out", a->latency_out_frames);
     json_int(&j, "adapter", a->adapter_frames);
     json_close(&j, '}');
+    if (a->bridge_frames) {
+        json_open(&j, "bridge", '{');
+        json_int(&j, "frames", a->bridge_frames);
+        json_number(&j, "drift_ppm", a->bridge_drift_ppm, 2);
+        json_int(&j, "gaps", (int64_t)a->bridge_gaps);
+        json_close(&j, '}');
+    }
     json_channels(&j, r);
     json_events(&j, r);
     json_sched(&j, r);

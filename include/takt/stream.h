@@ -162,6 +162,12 @@ struct takt_stream_actual {
     uint32_t latency_out_frames; /* host block to converter */
     uint32_t adapter_frames;     /* added by us; 0 whenever the block is the host's */
     double latency_in_s, latency_out_s;
+    /* When the input has a clock of its own, other than the output's: what of latency_in_frames
+     * is for bridging the two, by how much the input's clock is faster than nominal against the
+     * output's, and how often the queue between them ran empty. Else 0. */
+    uint32_t bridge_frames;
+    double bridge_drift_ppm;
+    uint64_t bridge_gaps;
     enum takt_sample format;
     enum takt_layout layout;
     enum takt_clock clock;

@@ -70,7 +70,7 @@ struct bridge {
     _Atomic bool quit;
     _Atomic uint64_t gaps;
     _Atomic uint32_t device_block, device_latency;
-    _Atomic uint32_t latency_shown, queue_shown;
+    _Atomic uint32_t queue_shown;
     _Atomic int64_t drift_ppb;
 };
 
@@ -125,7 +125,7 @@ static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
         takt_dll_start(&b->dll, c->now_ns);
     if (away != b->away) {
         b->away = away;
-        takt_engine_event((struct takt_engine *)(uintptr_t)&b->cfg.core->face,
+        takt_engine_event(&b->cfg.core->face,
                           away ? TAKT_EVENT_DEVICE_LOST : TAKT_EVENT_DEVICE_BACK, TAKT_OK, 0, 0,
                           b->cfg.id);
     }
@@ -166,8 +166,7 @@ static void service(struct takt_engine *face)
 static void event(struct takt_engine *face, enum takt_event_type type, enum takt_err code,
                   int os_errno, uint64_t value, const char *text)
 {
-    takt_engine_event((struct takt_engine *)(uintptr_t)&bridge_of(face)->cfg.core->face, type, code,
-                      os_errno, value, text);
+    takt_engine_event(&bridge_of(face)->cfg.core->face, type, code, os_errno, value, text);
 }
 
 static const struct takt_engine_ops engine_ops = {.cycle = cycle,
@@ -206,8 +205,8 @@ static void show(struct bridge *b, double queue)
     double delay = takt_resampler_delay_frames(b->resampler);
     double own = (queue - theirs + delay) * b->nominal;
     atomic_store_explicit(&b->queue_shown, (uint32_t)lround(own), memory_order_relaxed);
-    atomic_store_explicit(&b->latency_shown, (uint32_t)lround(own + device * b->nominal),
-                          memory_order_relaxed);
+    atomic_store_explicit(&b->cfg.core->in.latency_frames,
+                          (uint32_t)lround(own + device * b->nominal), memory_order_relaxed);
     atomic_store_explicit(&b->drift_ppb, (int64_t)(b->drift.drift * 1e9), memory_order_relaxed);
 }
 
@@ -341,6 +340,7 @@ static int bridge_start(struct takt_port *base, struct takt_error *e)
     takt_dll_init(&b->dll, 1.0, b->cfg.own_hz, b->driver->host_block_frames);
     takt_drift_init(&b->drift, b->cfg.own_hz);
     takt_snapshot_write(b->seen, &(struct seen){.count = 0});
+    uint64_t version = takt_snapshot_version(b->seen);
     b->count = b->moved = 0;
     b->dll_runs = b->away = b->flows = false;
     b->margin = margin_s * b->cfg.own_hz;
@@ -356,7 +356,7 @@ static int bridge_start(struct takt_port *base, struct takt_error *e)
     }
     show(b, wished(b, b->cfg.block_frames_max));
     int64_t until = takt_now_ns() + timeout_ns(b);
-    while (!b->cfg.driver.stepped && !takt_snapshot_version(b->seen) > 1) {
+    while (!b->cfg.driver.stepped && takt_snapshot_version(b->seen) == version) {
         if (takt_now_ns() >= until) {
             base->ops->stop(base, NULL);
             return takt_fail(e, TAKT_ERR_TIMEOUT, 0, "%.100s: gave no block in time", b->cfg.id);
@@ -397,3 +397,99 @@ static const struct takt_port_ops port_ops = {.read = bridge_read,
                                               .start = bridge_start,
                                               .stop = bridge_stop,
                                               .close = bridge_close};
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+static int open_device(struct bridge *b, struct takt_error *e)
+{
+    struct takt_driver_cfg driver = b->cfg.driver;
+    driver.in_rest = b->cfg.rest;
+    driver.in_channels = b->cfg.channels;
+    driver.rate_hz = b->cfg.own_hz;
+    driver.engine = &b->face;
+    int err = b->cfg.backend->open_driver(&driver, &b->driver, e);
+    if (err < 0)
+        return err;
+    if (driver.stepped && !b->driver->ops->advance)
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.100s: has no virtual clock", b->cfg.id);
+    if (b->driver->serves_in)
+        return 0;
+    return b->cfg.backend->open_port(&(struct takt_port_cfg){.rest = b->cfg.rest,
+                                                             .is_input = true,
+                                                             .rate_hz = b->cfg.own_hz,
+                                                             .channels = b->cfg.channels,
+                                                             .block_frames_max = BLOCK_MAX,
+                                                             .clock = driver.clock,
+                                                             .seed = driver.seed,
+                                                             .timeout_ns = driver.timeout_ns,
+                                                             .engine = &b->face},
+                                     &b->port, e);
+}
+
+/* Two of the longest blocks each way, and as much margin as there may ever be. */
+static size_t ring_frames(const struct bridge *b)
+{
+    double ours = b->cfg.block_frames_max / b->nominal;
+    return (size_t)(2 * ours) + 2 * BLOCK_MAX + (size_t)(2 * margin_s_max * b->cfg.own_hz);
+}
+
+static int take_memory(struct bridge *b, struct takt_error *e)
+{
+    uint32_t channels = b->cfg.channels;
+    b->ours_frames = (uint32_t)(b->cfg.block_frames_max / b->nominal * 1.1) + 256;
+    size_t each = (size_t)BLOCK_MAX + b->ours_frames;
+    b->memory = takt_rt_alloc(each * channels * sizeof(float));
+    if (!b->memory)
+        return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
+    for (uint32_t c = 0; c < channels; c++) {
+        b->theirs[c] = b->memory + each * c;
+        b->ours[c] = b->theirs[c] + BLOCK_MAX;
+    }
+    int err = takt_ring_create(
+        &(struct takt_ring_cfg){.elem_bytes = channels * sizeof(float), .capacity = ring_frames(b)},
+        &b->ring, e);
+    if (!err)
+        err = takt_snapshot_create(&(struct takt_snapshot_cfg){.bytes = sizeof(struct seen)},
+                                   &b->seen, e);
+    if (!err)
+        err = takt_resampler_create(
+            &(struct takt_resampler_cfg){
+                .channels = channels, .ratio = b->nominal, .frames_max = b->cfg.block_frames_max},
+            &b->resampler, e);
+    return err;
+}
+
+int takt_bridge_open(const struct takt_bridge_cfg *cfg, struct takt_port **out,
+                     struct takt_error *e)
+{
+    *out = NULL;
+    struct bridge *b = takt_rt_alloc(sizeof *b);
+    if (!b)
+        return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
+    b->base.ops = &port_ops;
+    b->face.ops = &engine_ops;
+    b->cfg = *cfg;
+    b->nominal = (double)cfg->rate_hz / cfg->own_hz;
+    int err = take_memory(b, e);
+    if (!err)
+        err = open_device(b, e);
+    if (err < 0) {
+        bridge_close(&b->base);
+        return err;
+    }
+    b->device_block = b->driver->host_block_frames;
+    b->device_latency = b->driver->latency_in_frames;
+    b->margin = margin_s * cfg->own_hz;
+    show(b, wished(b, cfg->block_frames_max));
+    *out = &b->base;
+    return 0;
+}
+
+void takt_bridge_read_state(const struct takt_port *port, struct takt_bridge_state *out)
+{
+    const struct bridge *b = (const struct bridge *)port;
+    *out = (struct takt_bridge_state){
+        .drift_ppm = (double)atomic_load_explicit(&b->drift_ppb, memory_order_relaxed) / 1e3,
+        .queue_frames = atomic_load_explicit(&b->queue_shown, memory_order_relaxed),
+        .gaps = atomic_load_explicit(&b->gaps, memory_order_relaxed)};
+}

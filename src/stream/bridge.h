@@ -20,12 +20,12 @@
 
 struct takt_bridge_cfg {
     const struct takt_backend *backend;
-    const char *id, *rest;        /* as in the stream's settings; they outlive the bridge */
-    uint32_t rate_hz;             /* the stream's */
-    uint32_t own_hz;              /* the device's; nominal */
-    uint32_t channels;            /* that the device moves */
-    const struct takt_core *core; /* whose clock the stream follows */
-    uint32_t block_frames_max;    /* longest read */
+    const char *id, *rest;     /* as in the stream's settings; they outlive the bridge */
+    uint32_t rate_hz;          /* the stream's */
+    uint32_t own_hz;           /* the device's; nominal */
+    uint32_t channels;         /* that the device moves */
+    struct takt_core *core;    /* whose clock the stream follows */
+    uint32_t block_frames_max; /* longest read */
     struct takt_driver_cfg
         driver; /* what is left to say to the driver: block, latency, priority … */
 };
@@ -33,9 +33,8 @@ struct takt_bridge_cfg {
 /* What a user may know of it. */
 struct takt_bridge_state {
     double drift_ppm; /* by how much the device is faster than nominal, by the stream's clock */
-    uint32_t latency_frames; /* converter to the stream's block, in the stream's frames */
-    uint32_t queue_frames;   /* of it: what the bridge itself adds */
-    uint64_t gaps;           /* how often the queue ran empty */
+    uint32_t queue_frames; /* what the bridge adds, in the stream's frames */
+    uint64_t gaps;         /* how often the queue ran empty */
 };
 
 /* Opens the device. Errors: as takt_stream_create. Thread: control. RT: no. */

@@ -31,6 +31,7 @@ struct takt_side {
     uint16_t map[TAKT_CHANNELS_MAX]; /* device channel of each stream channel */
     struct takt_port *port;          /* NULL when the driver serves the side */
     bool port_is_driven;             /* the port is the driver's own device: it is away with it */
+    bool is_bridged;                 /* the port has a clock of its own (stream/bridge.h) */
     _Atomic uint32_t latency_frames; /* shared: written by whoever hears of it from the host */
     /* device thread */
     float

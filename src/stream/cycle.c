@@ -180,6 +180,11 @@ static void fill_times(const struct takt_core *g, struct takt_block *b)
     b->deadline_ns = c->deadline_ns;
     b->times_valid = c->valid | TAKT_TIME_NOW;
     b->in_first_ns = c->in_first_ns;
+    if (g->in.is_bridged) {
+        uint32_t latency = atomic_load_explicit(&g->in.latency_frames, memory_order_relaxed);
+        b->in_first_ns = takt_dll_due(&g->dll) - frames_ns(g, latency);
+        b->times_valid |= TAKT_TIME_IN_FIRST;
+    }
     b->out_first_ns = c->out_first_ns;
     if (g->adapted) {
         b->in_first_ns += frames_ns(g, (int64_t)c->frames - g->in.fifo.fill);
@@ -442,7 +447,8 @@ static void host_block(struct takt_engine *face, uint32_t frames)
 static void latency(struct takt_engine *face, uint32_t in_frames, uint32_t out_frames)
 {
     struct takt_core *g = (struct takt_core *)face;
-    atomic_store_explicit(&g->in.latency_frames, in_frames, memory_order_relaxed);
+    if (!g->in.is_bridged)
+        atomic_store_explicit(&g->in.latency_frames, in_frames, memory_order_relaxed);
     atomic_store_explicit(&g->out.latency_frames, out_frames, memory_order_relaxed);
 }
 

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/fail.h"
 #include "rt/memory.h"
+#include "stream/bridge.h"
 #include "sync/futex.h"
 #include "takt/thread.h"
 #include "takt/time.h"
@@ -139,27 +140,59 @@ static void init_side(struct takt_side *side, const struct takt_plan_side *plan,
                          cfg->seed + c);
 }
 
+/* What any driver of the stream is told. */
+static struct takt_driver_cfg driver_cfg(const struct takt_stream *s,
+                                         const struct takt_side_cfg *side)
+{
+    const struct takt_stream_cfg *c = &s->plan.cfg;
+    return (struct takt_driver_cfg){
+        .latency_s = side->latency == TAKT_LATENCY_SECONDS ? side->latency_s : 0,
+        .latency_high = side->latency == TAKT_LATENCY_HIGH,
+        .priority = c->priority,
+        .clock = c->clock,
+        .seed = c->seed,
+        .timeout_ns = c->timeout_ms * ms_ns,
+        .name = c->name,
+    };
+}
+
 static int open_driver(struct takt_stream *s, struct takt_error *e)
 {
     const struct takt_plan *p = &s->plan;
-    const struct takt_side_cfg *paced = p->out.backend == p->clock ? &p->cfg.out : &p->cfg.in;
-    struct takt_driver_cfg cfg = {
-        .in_rest = p->in.backend == p->clock ? p->in.rest : NULL,
-        .out_rest = p->out.backend == p->clock ? p->out.rest : NULL,
-        .in_channels = p->in.device_channels,
-        .out_channels = p->out.device_channels,
-        .rate_hz = p->cfg.rate_hz,
-        .block_frames = p->cfg.block_frames,
-        .latency_s = paced->latency == TAKT_LATENCY_SECONDS ? paced->latency_s : 0,
-        .latency_high = paced->latency == TAKT_LATENCY_HIGH,
-        .priority = p->cfg.priority,
-        .clock = p->cfg.clock,
-        .seed = p->cfg.seed,
-        .timeout_ns = p->cfg.timeout_ms * ms_ns,
-        .name = p->cfg.name,
-        .engine = &s->engine.face,
-    };
+    bool serves_in = p->in.backend == p->clock && !p->in.is_bridged;
+    struct takt_driver_cfg cfg =
+        driver_cfg(s, p->out.backend == p->clock ? &p->cfg.out : &p->cfg.in);
+    cfg.in_rest = serves_in ? p->in.rest : NULL;
+    cfg.out_rest = p->out.backend == p->clock ? p->out.rest : NULL;
+    cfg.in_channels = serves_in ? p->in.device_channels : 0;
+    cfg.out_channels = p->out.device_channels;
+    cfg.rate_hz = p->cfg.rate_hz;
+    cfg.block_frames = p->cfg.block_frames;
+    cfg.engine = &s->engine.face;
     return p->clock->open_driver(&cfg, &s->engine.driver, e);
+}
+
+/* The input's device at the rate of the stream if it can, else at its own. */
+static int open_bridge(struct takt_stream *s, struct takt_error *e)
+{
+    const struct takt_plan *p = &s->plan;
+    const struct takt_device_info *i = &p->in.info;
+    uint32_t rate_hz = p->cfg.rate_hz;
+    bool can = rate_hz >= i->rate_hz_min && rate_hz <= i->rate_hz_max;
+    struct takt_bridge_cfg cfg = {
+        .backend = p->in.backend,
+        .id = p->in.id,
+        .rest = p->in.rest,
+        .rate_hz = rate_hz,
+        .own_hz = can ? rate_hz : i->rate_hz_default,
+        .channels = p->in.device_channels,
+        .core = &s->engine,
+        .block_frames_max = s->engine.host_frames_max,
+        .driver = driver_cfg(s, &p->cfg.in),
+    };
+    cfg.driver.block_frames = s->engine.driver->host_block_frames;
+    cfg.driver.stepped = p->cfg.clock == TAKT_CLOCK_VIRTUAL;
+    return takt_bridge_open(&cfg, &s->engine.in.port, e);
 }
 
 static int open_port(struct takt_stream *s, struct takt_side *side,
@@ -169,6 +202,9 @@ static int open_port(struct takt_stream *s, struct takt_side *side,
     const struct takt_driver *d = s->engine.driver;
     const struct takt_stream_cfg *c = &s->plan.cfg;
     bool driven = plan->backend == s->plan.clock;
+    side->is_bridged = plan->is_bridged;
+    if (plan->is_bridged)
+        return open_bridge(s, e);
     if (!plan->backend || (driven && (is_input ? d->serves_in : d->serves_out)))
         return 0;
     side->port_is_driven = driven && plan->backend->has_clock;
@@ -195,7 +231,7 @@ static void settle(struct takt_stream *s)
     struct takt_core *g = &s->engine;
     const struct takt_stream_cfg *c = &s->plan.cfg;
     const struct takt_driver *d = g->driver;
-    bool live_in = s->plan.in.backend && s->plan.in.backend->has_clock;
+    bool live_in = s->plan.in.backend && s->plan.in.backend->has_clock && !s->plan.in.is_bridged;
     bool live_out = s->plan.out.backend && s->plan.out.backend->has_clock;
     g->rate_hz = c->rate_hz;
     g->frame_ns = 1e9 / c->rate_hz;
@@ -559,6 +595,13 @@ void takt_stream_actual(const struct takt_stream *s, struct takt_stream_actual *
         out->block_frames && !g->block_frames ? out->host_block_frames : out->block_frames;
     out->adapter_frames = atomic_load_explicit(&g->adapter_frames, memory_order_relaxed);
     out->latency_in_frames = atomic_load_explicit(&g->in.latency_frames, memory_order_relaxed);
+    if (s->plan.in.is_bridged) {
+        struct takt_bridge_state bridge;
+        takt_bridge_read_state(g->in.port, &bridge);
+        out->bridge_frames = bridge.queue_frames;
+        out->bridge_drift_ppm = bridge.drift_ppm;
+        out->bridge_gaps = bridge.gaps;
+    }
     out->latency_out_frames = atomic_load_explicit(&g->out.latency_frames, memory_order_relaxed);
     out->latency_in_s = (double)out->latency_in_frames / out->rate_hz;
     out->latency_out_s = (double)(out->latency_out_frames + out->adapter_frames) / out->rate_hz;
