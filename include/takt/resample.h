@@ -66,7 +66,8 @@ TAKT_API size_t takt_resampler_need(const struct takt_resampler *r, uint32_t fra
 /* Puts out exactly `frames` frames and takes all of in_frames, which may be some more than needed:
  * they stay for the next time.
  * Shape: in[channel][in_frames], out[channel][frames]; they lie apart.
- * need(frames) <= in_frames <= need(frames) + 64. RT: yes (wait-free), O(frames * channels). */
+ * need(frames) <= in_frames <= need(frames) + 64, and none where none is needed. RT: yes
+ * (wait-free), O(frames * channels). */
 TAKT_API void takt_resampler_process(struct takt_resampler *r, const float *const *in,
                                      size_t in_frames, float *const *out, uint32_t frames);
 

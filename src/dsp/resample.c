@@ -248,7 +248,8 @@ void takt_resampler_process(struct takt_resampler *r, const float *const *in, si
                             float *const *out, uint32_t frames)
 {
     size_t need = takt_resampler_need(r, frames);
-    TAKT_ASSERT(frames <= r->cfg.frames_max && need <= in_frames && in_frames <= need + MORE_MAX);
+    TAKT_ASSERT(frames <= r->cfg.frames_max && need <= in_frames &&
+                in_frames <= need + (need ? MORE_MAX : 0));
     struct takt_glide g = {.table = r->table,
                            .taps = r->taps,
                            .phase_bits = r->phase_bits,
