@@ -57,10 +57,10 @@ static int run_bare(struct takt_error *e)
 static int run_pacer(struct takt_driver *d, struct takt_error *e)
 {
     segment_left = BLOCKS;
+    int target = taken[1] + BLOCKS; /* before the first cycle, which may come within start */
     int err = d->ops->start(d, e);
     if (err < 0)
         return err;
-    int target = taken[1] + BLOCKS;
     while (*(volatile int *)&taken[1] < target)
         takt_sleep_ms(2);
     return d->ops->stop(d, 1000000000, e);
