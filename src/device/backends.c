@@ -2,6 +2,9 @@
 
 /* The first with a clock gives the defaults. */
 const struct takt_backend *const takt_backends[] = {
+#ifdef TAKT_HAVE_PIPEWIRE
+    &takt_backend_pipewire,
+#endif
 #ifdef TAKT_HAVE_JACK
     &takt_backend_jack,
 #endif
