@@ -49,12 +49,12 @@ struct latency {
 struct cable {
     struct pw_proxy *proxy;
     struct spa_hook proxy_hook, link_hook;
-    struct pw_link_of_side *side;
+    struct side *side;
     uint32_t from, to; /* ports */
     bool is_ready, is_dead;
 };
 
-struct pw_link_of_side {
+struct side {
     struct takt_pipewire *owner;
     bool used, is_input;
     char target[TAKT_PW_NAME_BYTES]; /* after the scheme; "" is the default */
@@ -71,7 +71,7 @@ struct takt_pipewire {
     double latency_s;
     bool latency_high, is_real_time;
     int64_t timeout_ns;
-    struct pw_link_of_side in, out;
+    struct side in, out;
     struct takt_pw_graph graph;
     struct pw_filter *filter;
     struct pw_stream *stream;
@@ -197,6 +197,8 @@ static void filter_process(void *arg, struct spa_io_position *position)
     if (!is_usable(position))
         return;
     uint32_t frames = (uint32_t)position->clock.duration;
+    bool is_ours = !atomic_load_explicit(&p->begun, memory_order_acquire) ||
+                   position->clock.rate.denom == p->rate_hz; /* else the device is away */
     const float *in[TAKT_CHANNELS_MAX];
     float *out[TAKT_CHANNELS_MAX];
     for (uint32_t c = 0; c < p->in.channels; c++) {
@@ -207,7 +209,7 @@ static void filter_process(void *arg, struct spa_io_position *position)
         out[c] = pw_filter_get_dsp_buffer(p->out.ports[c], frames);
         out[c] = out[c] ? out[c] : p->nowhere;
     }
-    if (!bring_cycle(p, &position->clock, frames, in, out))
+    if (!is_ours || !bring_cycle(p, &position->clock, frames, in, out))
         for (uint32_t c = 0; c < p->out.channels; c++)
             memset(out[c], 0, frames * sizeof(float));
 }
@@ -280,6 +282,13 @@ static void drop_cable(struct cable *c)
 
 static void connect_all(void *arg);
 
+static void server_lost(void *arg)
+{
+    struct takt_pipewire *p = arg;
+    atomic_store(&p->whole, false);
+    takt_link_lost(&p->base);
+}
+
 static void cable_removed(void *arg)
 {
     struct cable *c = arg;
@@ -287,16 +296,29 @@ static void cable_removed(void *arg)
     connect_all(c->side->owner);
 }
 
+/* Nothing may change here that would make it work, so everything begins anew. */
+static void give_up_cable(struct cable *c)
+{
+    struct takt_pipewire *p = c->side->owner;
+    c->is_dead = true;
+    c->is_ready = false;
+    if (atomic_load(&p->begun))
+        server_lost(p);
+}
+
 static void cable_failed(void *arg, int seq, int res, const char *message)
 {
-    struct cable *c = arg;
-    c->is_dead = true; /* tried again when something changes */
+    give_up_cable(arg);
 }
 
 static void cable_told(void *arg, const struct pw_link_info *info)
 {
     struct cable *c = arg;
     bool was_ready = c->is_ready;
+    if (info->state == PW_LINK_STATE_ERROR) {
+        give_up_cable(c);
+        return;
+    }
     c->is_ready = info->state >= PW_LINK_STATE_PAUSED;
     if (c->is_ready != was_ready)
         connect_all(c->side->owner);
@@ -307,7 +329,7 @@ static const struct pw_proxy_events cable_events = {
 static const struct pw_link_events cable_link_events = {.version = PW_VERSION_LINK_EVENTS,
                                                         .info = cable_told};
 
-static void lay_cable(struct pw_link_of_side *side, struct cable *c, uint32_t from, uint32_t to)
+static void lay_cable(struct side *side, struct cable *c, uint32_t from, uint32_t to)
 {
     char from_text[16], to_text[16];
     snprintf(from_text, sizeof from_text, "%u", from);
@@ -326,8 +348,7 @@ static void lay_cable(struct pw_link_of_side *side, struct cable *c, uint32_t fr
 
 /* Which ports cable k of this side should join. False: none. A single channel is heard from all
  * ports of a sink, as people expect of one; else channel k is port k. */
-static bool ports_of_cable(const struct pw_link_of_side *side, uint32_t k, uint32_t *from,
-                           uint32_t *to)
+static bool ports_of_cable(const struct side *side, uint32_t k, uint32_t *from, uint32_t *to)
 {
     const struct takt_pw_graph *g = &side->owner->graph;
     bool is_monitor, fans_out = !side->is_input && side->channels == 1;
@@ -347,7 +368,7 @@ static bool ports_of_cable(const struct pw_link_of_side *side, uint32_t k, uint3
 }
 
 /* Makes this side's links what they should be now. True: they are, and sound may flow. */
-static bool connect_side(struct pw_link_of_side *side)
+static bool connect_side(struct side *side)
 {
     bool all = true;
     uint32_t count = 0;
@@ -402,13 +423,6 @@ static void connect_all(void *arg)
 
 /* ---- The node -------------------------------------------------------------------------------- */
 
-static void server_lost(void *arg)
-{
-    struct takt_pipewire *p = arg;
-    atomic_store(&p->whole, false);
-    takt_link_lost(&p->base);
-}
-
 static void filter_state(void *arg, enum pw_filter_state old, enum pw_filter_state state,
                          const char *error)
 {
@@ -424,7 +438,7 @@ static void filter_param(void *arg, void *port, uint32_t id, const struct spa_po
     struct spa_latency_info info;
     if (id != SPA_PARAM_Latency || !param || !port || spa_latency_parse(param, &info) < 0)
         return;
-    struct pw_link_of_side *side = info.direction == SPA_DIRECTION_OUTPUT ? &p->in : &p->out;
+    struct side *side = info.direction == SPA_DIRECTION_OUTPUT ? &p->in : &p->out;
     if (!side->used || port != side->ports[0])
         return;
     atomic_store(&side->latency.quanta, info.max_quantum);
@@ -491,7 +505,7 @@ static struct pw_properties *node_properties(const struct takt_pipewire *p, cons
     return props;
 }
 
-static int add_ports(struct takt_pipewire *p, struct pw_link_of_side *side, struct takt_error *e)
+static int add_ports(struct takt_pipewire *p, struct side *side, struct takt_error *e)
 {
     enum pw_direction direction = side->is_input ? PW_DIRECTION_INPUT : PW_DIRECTION_OUTPUT;
     for (uint32_t c = 0; c < side->channels; c++) {
@@ -531,7 +545,7 @@ static const char *short_name(const char *name)
 }
 
 /* The target's own channels in their order, so that channel k is its port k. */
-static void take_positions(const struct takt_pipewire *p, const struct pw_link_of_side *side,
+static void take_positions(const struct takt_pipewire *p, const struct side *side,
                            const struct takt_pw_node *target, bool is_monitor,
                            struct spa_audio_info_raw *info)
 {
@@ -551,7 +565,7 @@ static void take_positions(const struct takt_pipewire *p, const struct pw_link_o
 
 static int make_stream(struct takt_pipewire *p, struct takt_error *e)
 {
-    struct pw_link_of_side *side = p->in.used ? &p->in : &p->out;
+    struct side *side = p->in.used ? &p->in : &p->out;
     bool is_monitor;
     const struct takt_pw_node *target =
         takt_pw_graph_find(&p->graph, side->target, side->is_input, &is_monitor);
@@ -571,7 +585,8 @@ static int make_stream(struct takt_pipewire *p, struct takt_error *e)
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
     pw_stream_add_listener(p->stream, &p->hook, &stream_events, p);
     uint8_t bytes[1024];
-    struct spa_pod_builder b = SPA_POD_BUILDER_INIT(bytes, sizeof bytes);
+    struct spa_pod_builder b;
+    spa_pod_builder_init(&b, bytes, sizeof bytes);
     const struct spa_pod *format = spa_format_audio_raw_build(&b, SPA_PARAM_EnumFormat, &info);
     int err = pw_stream_connect(
         p->stream, side->is_input ? PW_DIRECTION_INPUT : PW_DIRECTION_OUTPUT, PW_ID_ANY,
@@ -584,7 +599,7 @@ static int make_stream(struct takt_pipewire *p, struct takt_error *e)
 
 /* ---- The link -------------------------------------------------------------------------------- */
 
-static int missing(const struct pw_link_of_side *side, struct takt_error *e)
+static int missing(const struct side *side, struct takt_error *e)
 {
     const char *what = side->is_input ? "source" : "sink";
     if (!*side->target)
@@ -593,7 +608,7 @@ static int missing(const struct pw_link_of_side *side, struct takt_error *e)
                      "pipewire:%.80s: there is no such %s; see takt devices", side->target, what);
 }
 
-static bool is_there(const struct takt_pipewire *p, const struct pw_link_of_side *side)
+static bool is_there(const struct takt_pipewire *p, const struct side *side)
 {
     bool is_monitor;
     const struct takt_pw_node *n =
@@ -733,7 +748,7 @@ static void link_free(struct takt_link *base)
 static const struct takt_link_ops link_ops = {
     .open = link_open, .begin = link_begin, .close = link_close, .free = link_free};
 
-static void init_side(struct pw_link_of_side *side, struct takt_pipewire *owner, const char *rest,
+static void init_side(struct side *side, struct takt_pipewire *owner, const char *rest,
                       uint32_t channels, bool is_input)
 {
     side->owner = owner;

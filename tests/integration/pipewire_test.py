@@ -144,7 +144,7 @@ def session_of_another_rate_and_quantum_is_told_as_it_is():
 @test
 def no_server_is_no_device_and_nothing_to_say():
     os.mkdir("nowhere", 0o700)
-    alone = {"XDG_RUNTIME_DIR": os.path.abspath("nowhere")}
+    alone = {"PIPEWIRE_RUNTIME_DIR": os.path.abspath("nowhere")}
     said = run("devices", "--json", environment=alone)
     check(not [d for d in said.lines() if d.get("backend") == "pipewire"], "a device of no server")
     equal(said.err, "")
@@ -210,9 +210,20 @@ def quantum_that_changes_under_a_stream_keeps_its_block():
     with session() as s, s.running("run", SINK, SINK, "-b", "64", "-t", "3") as r:
         r.until("started")
         s.tool("pw-metadata", "-n", "settings", "0", "clock.force-quantum", "256")
-        r.until("256")
+        r.until("host_block")
         said = r.end()
         equal((said["block_frames"], said["host_block_frames"], said["frames"]), (64, 256, 144000))
+
+
+@test
+def graph_at_another_rate_is_away_until_it_is_back():
+    with session() as s, s.running("run", SINK, SINK, "-b", "256", "-t", "4") as r:
+        r.until("started")
+        s.tool("pw-metadata", "-n", "settings", "0", "clock.force-rate", "44100")
+        r.until("the device is away")
+        s.tool("pw-metadata", "-n", "settings", "0", "clock.force-rate", "48000")
+        r.until("the device is back")
+        equal(r.end()["frames"], 4 * 48000)
 
 
 @test
@@ -363,8 +374,8 @@ def second_sink(s):
             time.sleep(0.02)
         yield
     finally:
-        maker.stdin.close()
-        maker.wait()
+        maker.kill()  # the end of its input is nothing to it
+        maker.communicate()
 
 
 @test
@@ -393,7 +404,8 @@ def default_is_followed():
             r.until("started")
             check("takt-null:playback_FL" in s.tool("pw-link", "-l"), "no link at all")
             with second_sink(s):
-                s.tool("pw-metadata", "0", "default.configured.audio.sink", '{"name":"second"}')
+                s.tool("pw-metadata", "0", "default.configured.audio.sink", '{"name":"second"}',
+                       "Spa:String:JSON")
                 until = time.monotonic() + 20
                 while True:
                     links = s.tool("pw-link", "-l", "-i")
