@@ -13,5 +13,4 @@ const struct takt_backend *const takt_backends[] = {
     &takt_backend_file,
 #endif
     &takt_backend_null,
-    NULL,
-};
+    NULL};
