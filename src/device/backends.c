@@ -1,6 +1,7 @@
 #include "device/backends.h"
 
-/* The first with a clock gives the defaults. */
+/* The first with a clock gives the defaults. One a line, where clang-format would make columns. */
+/* clang-format off */
 const struct takt_backend *const takt_backends[] = {
 #ifdef TAKT_HAVE_PIPEWIRE
     &takt_backend_pipewire,
@@ -13,4 +14,6 @@ const struct takt_backend *const takt_backends[] = {
     &takt_backend_file,
 #endif
     &takt_backend_null,
-    NULL};
+    NULL,
+};
+/* clang-format on */
