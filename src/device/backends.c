@@ -1,7 +1,11 @@
 #include "device/backends.h"
 
-/* The first with a clock gives the defaults. */
+/* The first with a clock gives the defaults. One a line, where clang-format would make columns. */
+/* clang-format off */
 const struct takt_backend *const takt_backends[] = {
+#ifdef TAKT_HAVE_PIPEWIRE
+    &takt_backend_pipewire,
+#endif
 #ifdef TAKT_HAVE_JACK
     &takt_backend_jack,
 #endif
@@ -12,3 +16,4 @@ const struct takt_backend *const takt_backends[] = {
     &takt_backend_null,
     NULL,
 };
+/* clang-format on */

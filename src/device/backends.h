@@ -4,6 +4,7 @@
 
 #include "stream/device.h"
 
+extern const struct takt_backend takt_backend_pipewire;
 extern const struct takt_backend takt_backend_jack;
 extern const struct takt_backend takt_backend_sim;
 extern const struct takt_backend takt_backend_file;

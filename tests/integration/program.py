@@ -25,7 +25,7 @@ TIMEOUT_S = 60
 # Nothing of the caller's surroundings may decide what a test sees.
 ENVIRONMENT = {k: v for k, v in os.environ.items()
                if not k.startswith(("TAKT_", "LC_")) and k not in ("NO_COLOR", "TERM", "LANG")}
-ENVIRONMENT |= {"LC_ALL": "C.UTF-8", "TERM": "xterm"}
+ENVIRONMENT |= {"LC_ALL": "C.UTF-8", "TERM": "xterm", "PIPEWIRE_RUNTIME_DIR": "/nonexistent"}
 
 _tests = []
 _checks = 0
