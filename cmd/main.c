@@ -13,7 +13,9 @@
 
 const struct verb verbs[] = {
     {"devices", "[DEVICE]", "what can be listened and played to",
-     "With a DEVICE or a recording, only that one.\n", "--json -h", verb_devices},
+     "With a DEVICE or a recording, only that one. With --watch a line for every change:\n"
+     "what is there already comes first, as added.\n",
+     "-w -t --json -h", verb_devices},
     {"meter", "[SOURCE]", "level, peak and contract of a source, live",
      "RMS is smoothed over 0.3 s, peaks are held for 1.5 s. A JSON line comes each\n"
      "0.1 s; its block_rms_dbfs is that of the last block: 20*log10(max(rms, 1e-10)).\n",

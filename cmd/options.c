@@ -21,6 +21,7 @@ const struct option_info option_infos[] = {
     {"--fast", NULL, "on a virtual clock: fast, and alike on every run"},
     {"--seed", "N", "of all chance in sim: and dither; 1 by default"},
     {"--priority", "P", "real-time priority 1 to 98, or off; 70 by default"},
+    {"-w, --watch", NULL, "go on, and tell of every change until Ctrl-C or the end of -t"},
     {"--json", NULL, "JSON lines on stdout; the last one is the summary"},
     {"--strict", NULL, "exit with 3 when a deadline was missed"},
     {"-q, --quiet", NULL, "no live view, and no summary but with --json"},
@@ -242,9 +243,10 @@ static int take(struct options *o, const struct option_info *info, const char *n
             return bad(o, name, v, "not off or a whole number between 1 and 98; try 70");
         o->priority = n ? (int)n : TAKT_PRIORITY_OFF;
     } else {
-        bool *flags[] = {&o->json, &o->strict, &o->quiet, &o->verbose, &o->help, &o->fast};
-        const char *const keys[] = {"json", "strict", "quiet", "verbose", "help", "fast"};
-        for (int i = 0; i < 6; i++)
+        bool *flags[] = {&o->json, &o->strict, &o->quiet, &o->verbose,
+                         &o->help, &o->fast,   &o->watch};
+        const char *const keys[] = {"json", "strict", "quiet", "verbose", "help", "fast", "watch"};
+        for (int i = 0; i < 7; i++)
             if (!strcmp(key, keys[i]))
                 *flags[i] = true;
         if (!strcmp(key, "dither"))

@@ -22,7 +22,7 @@ struct options {
     enum takt_dither dither;
     uint64_t seed;
     int priority;
-    bool json, strict, quiet, verbose, help, fast;
+    bool json, strict, quiet, verbose, help, fast, watch;
     const char *words[WORDS_MAX]; /* what is no option, in order */
     int word_count;
 };

@@ -1,15 +1,23 @@
 #include "json.h"
+#include "output.h"
 #include "terminal.h"
 #include "verbs.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
-static void print_json(const struct takt_device_info *d)
+/* change: how it came to be told, or NULL. */
+static void print_json(const struct takt_device_info *d, const char *change)
 {
     struct json j = {.to = stdout};
     json_open(&j, NULL, '{');
     json_string(&j, "type", "device");
+    if (change)
+        json_string(&j, "change", change);
     json_string(&j, "id", d->id);
     json_string(&j, "backend", d->backend);
     json_string(&j, "description", d->description);
@@ -33,26 +41,44 @@ static void print_json(const struct takt_device_info *d)
     json_end_line(&j);
 }
 
-enum { DESCRIPTION_COLUMN = 45 };
+enum { ID_WIDTH_LEAST = 12, ID_WIDTH_MOST = 28, COLUMNS_BESIDE_ID = 33, CHANGE_WIDTH = 9 };
+
+struct table {
+    struct terminal terminal;
+    int indent, id_width;
+};
+
+/* Room for the longest id, as far as that is sensible: one that is longer has a line of its own. */
+static int id_width(const struct takt_device_info *list, int count)
+{
+    int width = ID_WIDTH_LEAST;
+    for (int i = 0; i < count; i++) {
+        int length = (int)strlen(list[i].id);
+        width = length > width ? length : width;
+    }
+    return width < ID_WIDTH_MOST ? width : ID_WIDTH_MOST;
+}
 
 /* Broken between words, so that each line of it stays in its column. */
-static void print_description(const struct terminal *t, const char *text)
+static void print_description(const struct terminal *t, int column, const char *text)
 {
-    int room = t->live ? t->columns - DESCRIPTION_COLUMN : 1 << 20;
+    int room = t->live ? t->columns - column : 1 << 20;
     room = room > 16 ? room : 1 << 20; /* so narrow that the terminal may as well break it */
     while ((int)strlen(text) > room) {
         int cut = room;
         while (cut > 0 && text[cut] != ' ')
             cut--;
         cut = cut ? cut : room;
-        printf("%.*s\n%*s", cut, text, DESCRIPTION_COLUMN, "");
+        printf("%.*s\n%*s", cut, text, column, "");
         text += cut + (text[cut] == ' ');
     }
     printf("%s\n", text);
 }
 
-static void print_row(const struct terminal *t, const struct takt_device_info *d)
+static void print_row(const struct table *table, const struct takt_device_info *d)
 {
+    const struct terminal *t = &table->terminal;
+    int width = table->id_width;
     char in[16] = "-", out[16] = "-", latency[32] = "-";
     bool is_default = d->is_default_in || d->is_default_out;
     if (d->in_channels_max)
@@ -62,10 +88,101 @@ static void print_row(const struct terminal *t, const struct takt_device_info *d
     if (d->latency_low_s > 0)
         snprintf(latency, sizeof latency, "%.1f..%.1f", d->latency_low_s * 1e3,
                  d->latency_high_s * 1e3);
-    printf("%s%s %s%-12s%s %3s %3s  %6u  %10s  ", d->is_default_in ? "i" : " ",
-           d->is_default_out ? "o" : " ", is_default ? terminal_bold(t) : "", d->id,
-           terminal_plain(t), in, out, d->rate_hz_default, latency);
-    print_description(t, d->description);
+    printf("%s%s %s%-*s%s", d->is_default_in ? "i" : " ", d->is_default_out ? "o" : " ",
+           is_default ? terminal_bold(t) : "", width, d->id, terminal_plain(t));
+    if ((int)strlen(d->id) > width)
+        printf("\n%*s", table->indent + width + 3, "");
+    printf(" %3s %3s  %6u  %10s  ", in, out, d->rate_hz_default, latency);
+    print_description(t, table->indent + width + COLUMNS_BESIDE_ID, d->description);
+}
+
+static void print_head(const struct table *table)
+{
+    printf("%*s%s   %-*s  IN OUT    RATE  LATENCY ms  WHAT%s\n", table->indent, "",
+           terminal_dim(&table->terminal), table->id_width, "DEVICE",
+           terminal_plain(&table->terminal));
+}
+
+static void print_summary(int count)
+{
+    struct json j = {.to = stdout};
+    json_open(&j, NULL, '{');
+    json_string(&j, "type", "summary");
+    json_int(&j, "devices", count);
+    json_close(&j, '}');
+    json_end_line(&j);
+}
+
+/* ---- --watch --------------------------------------------------------------------------------- */
+
+static void print_change(const struct options *o, const struct table *table,
+                         const struct takt_device_change *c)
+{
+    if (o->json) {
+        print_json(&c->device, takt_device_change_name(c->type));
+        return;
+    }
+    printf("%-*s", table->indent, takt_device_change_name(c->type));
+    print_row(table, &c->device);
+}
+
+/* How many devices there are after it. */
+static int count_change(int count, const struct takt_device_change *c)
+{
+    return count + (c->type == TAKT_DEVICE_ADDED) - (c->type == TAKT_DEVICE_REMOVED);
+}
+
+/* Until a signal, the end of the time, or the end of whoever reads. */
+static int follow(const struct options *o, struct takt_device_watch *w, int signals)
+{
+    struct table table = {.indent = CHANGE_WIDTH, .id_width = ID_WIDTH_MOST};
+    struct takt_device_change c;
+    struct pollfd fds[] = {{.fd = takt_device_watch_fd(w), .events = POLLIN},
+                           {.fd = signals, .events = POLLIN},
+                           {.fd = STDOUT_FILENO}};
+    int64_t end_ns = o->seconds ? takt_now_ns() + (int64_t)(o->seconds * 1e9) : INT64_MAX;
+    int64_t left_ns = 0;
+    int count = 0;
+    terminal_init(&table.terminal);
+    if (!o->json)
+        print_head(&table);
+    do {
+        while (takt_device_watch_next(w, &c)) {
+            print_change(o, &table, &c);
+            count = count_change(count, &c);
+        }
+        if (output_flush() != OUTPUT_WELL)
+            return count;
+        left_ns = end_ns - takt_now_ns();
+        int wait_ms = end_ns == INT64_MAX || left_ns > INT64_C(1000000) * 100000
+                          ? 100000
+                          : (int)(left_ns / 1000000) + 1;
+        poll(fds, 3, left_ns > 0 ? wait_ms : 0);
+    } while (!fds[1].revents && !fds[2].revents && left_ns > 0);
+    return count;
+}
+
+static int watch(struct options *o)
+{
+    struct takt_device_watch *w;
+    struct takt_error e;
+    sigset_t ours;
+    if (o->word_count)
+        return complain(o, EXIT_USAGE, "--watch: it is for all devices; leave out %s", o->words[0]);
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ours, NULL);
+    int signals = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (takt_device_watch_create(&w, &e) < 0)
+        return complain(o, EXIT_FAILED, "%s", e.text);
+    int count = follow(o, w, signals);
+    takt_device_watch_destroy(w);
+    close(signals);
+    if (o->json)
+        print_summary(count);
+    return EXIT_OK;
 }
 
 int verb_devices(struct options *o)
@@ -75,6 +192,10 @@ int verb_devices(struct options *o)
     int status = verb_words(o, 0, 1, "[DEVICE]"), count = 1;
     if (status)
         return status;
+    if (o->watch)
+        return watch(o);
+    if (o->seconds)
+        return complain(o, EXIT_USAGE, "-t: how long to watch; it goes with --watch");
     if (o->word_count) {
         if (takt_device_query(o->words[0], &one, &e) < 0)
             return complain(o, e.code == TAKT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
@@ -84,26 +205,19 @@ int verb_devices(struct options *o)
             return complain(o, EXIT_FAILED, "%s", e.text);
         all = list;
     }
-    struct terminal t;
-    terminal_init(&t);
+    struct table table = {.id_width = id_width(all, count)};
+    terminal_init(&table.terminal);
     if (!o->json)
-        printf("%s   DEVICE        IN OUT    RATE  LATENCY ms  WHAT%s\n", terminal_dim(&t),
-               terminal_plain(&t));
+        print_head(&table);
     for (int i = 0; i < count; i++)
         if (o->json)
-            print_json(&all[i]);
+            print_json(&all[i], NULL);
         else
-            print_row(&t, &all[i]);
-    if (o->json) {
-        struct json j = {.to = stdout};
-        json_open(&j, NULL, '{');
-        json_string(&j, "type", "summary");
-        json_int(&j, "devices", count);
-        json_close(&j, '}');
-        json_end_line(&j);
-    } else if (!o->word_count) {
+            print_row(&table, &all[i]);
+    if (o->json)
+        print_summary(count);
+    else if (!o->word_count)
         printf("\ni: default input, o: default output. TAKT_IN and TAKT_OUT set others.\n");
-    }
     takt_devices_free(list);
     return EXIT_OK;
 }

@@ -47,6 +47,45 @@ TAKT_API void takt_devices_free(struct takt_device_info *list);
  * Errors: TAKT_ERR_ARG, _NOT_FOUND, _FORMAT, _IO. Thread: any. RT: no. */
 TAKT_API int takt_device_query(const char *id, struct takt_device_info *out, struct takt_error *e);
 
+/*
+ * Changes of that list as they happen:
+ *
+ *     takt_device_watch_create(&w, &e);
+ *     while (poll(&(struct pollfd){takt_device_watch_fd(w), POLLIN}, 1, -1) > 0)
+ *         while (takt_device_watch_next(w, &change))
+ *             puts(change.device.id);
+ *
+ * The devices that are there already come first, as added, so that no change falls between a list
+ * and a watch. What came and went before anybody asked is not told. It takes about a tenth of a
+ * second for a change to be told where the sound system tells of it (PipeWire, JACK), else a second.
+ */
+enum takt_device_change_type {
+    TAKT_DEVICE_ADDED = 1,
+    TAKT_DEVICE_REMOVED,
+    TAKT_DEVICE_CHANGED, /* its channels, rates, latencies or description are others */
+    TAKT_DEVICE_DEFAULT  /* it is the default now, or is it no more */
+};
+struct takt_device_change {
+    enum takt_device_change_type type;
+    struct takt_device_info device; /* as it is now; when removed, as it was last */
+};
+struct takt_device_watch;
+
+/* Errors: TAKT_ERR_NOMEM, _SYSTEM; *out is NULL then. Thread: any. RT: no. */
+TAKT_API int takt_device_watch_create(struct takt_device_watch **out, struct takt_error *e);
+
+/* Readable while there may be a change to be told. It is closed with the watch. */
+TAKT_API int takt_device_watch_fd(const struct takt_device_watch *w);
+
+/* Takes the next change; false: none for now. Thread: any, one at a time. RT: no. */
+TAKT_API bool takt_device_watch_next(struct takt_device_watch *w, struct takt_device_change *out);
+
+/* Returns within a second, also when a sound server hangs. NULL is fine. Thread: any. RT: no. */
+TAKT_API void takt_device_watch_destroy(struct takt_device_watch *w);
+
+/* "added", "removed", "changed", "default". */
+TAKT_API const char *takt_device_change_name(enum takt_device_change_type type);
+
 /* What a stream takes where its settings say nothing. "" and 0 mean takt's own choice. */
 struct takt_defaults {
     char in_device[256];  /* first TAKT_IN from the environment, else the best live input */

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/fail.h"
+#include "rt/background.h"
 #include "rt/memory.h"
 #include "takt/thread.h"
 #include "takt/time.h"
@@ -140,18 +141,16 @@ static void *put_question(void *arg)
 int takt_host_ask(int (*question)(void *arg), void *arg, size_t arg_bytes, int64_t timeout_ns)
 {
     struct ask *a = calloc(1, sizeof *a + arg_bytes);
-    pthread_t thread;
     if (!a)
         return TAKT_ERR_NOMEM;
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->moved, NULL);
     a->question = question;
     memcpy(a->arg, arg, arg_bytes);
-    if (pthread_create(&thread, NULL, put_question, a)) {
+    if (takt_background(put_question, a)) {
         free_ask(a);
         return TAKT_ERR_SYSTEM;
     }
-    pthread_detach(thread);
     int64_t until_ns = takt_now_ns() + timeout_ns;
     struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
     int err = 0;
@@ -532,13 +531,11 @@ static int make_link(struct takt_host *h, int64_t until_ns, struct takt_error *e
     l->host = h;
     l->is = LINK_CLOSED;
     l->wanted = LINK_OPEN;
-    pthread_t thread;
-    int os = pthread_create(&thread, NULL, worker, l);
+    int os = takt_background(worker, l);
     if (os) {
         free_link(l);
         return takt_fail(e, TAKT_ERR_SYSTEM, os, "cannot start a thread");
     }
-    pthread_detach(thread);
     h->link = l;
     err = await(l, LINK_OPEN, until_ns, e);
     return err == TAKT_ERR_TIMEOUT

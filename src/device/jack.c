@@ -43,10 +43,12 @@
     X(jack_port_name)                                                                              \
     X(jack_port_register)                                                                          \
     X(jack_port_set_latency_range)                                                                 \
+    X(jack_set_buffer_size_callback)                                                               \
     X(jack_set_error_function)                                                                     \
     X(jack_set_freewheel_callback)                                                                 \
     X(jack_set_info_function)                                                                      \
     X(jack_set_latency_callback)                                                                   \
+    X(jack_set_port_registration_callback)                                                         \
     X(jack_set_process_callback)                                                                   \
     X(jack_set_xrun_callback)
 
@@ -506,5 +508,69 @@ static int list(struct takt_device_info *out, int max)
     return s.count;
 }
 
-const struct takt_backend takt_backend_jack = {
-    .scheme = "jack", .has_clock = true, .list = list, .query = query, .open_driver = open_driver};
+/* ---- Changes ----------------------------------------------------------------------------------
+ */
+
+struct takt_list_watch {
+    jack_client_t *client;
+    void (*changed)(void *arg, bool is_over);
+    void *arg;
+};
+
+static void port_registered(jack_port_id_t port, int is_there, void *arg)
+{
+    struct takt_list_watch *w = arg;
+    w->changed(w->arg, false);
+}
+
+static int block_changed(jack_nframes_t frames, void *arg)
+{
+    struct takt_list_watch *w = arg;
+    w->changed(w->arg, false);
+    return 0;
+}
+
+static void watched_server_ended(jack_status_t code, const char *reason, void *arg)
+{
+    struct takt_list_watch *w = arg;
+    w->changed(w->arg, true);
+}
+
+static void unwatch(struct takt_list_watch *w)
+{
+    lib.jack_client_close(w->client);
+    free(w);
+}
+
+static struct takt_list_watch *watch(void (*changed)(void *arg, bool is_over), void *arg)
+{
+    struct takt_error ignored;
+    jack_status_t status;
+    if (need_lib(&ignored) < 0)
+        return NULL;
+    struct takt_list_watch *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    *w = (struct takt_list_watch){.changed = changed, .arg = arg};
+    w->client = lib.jack_client_open("takt-watch", JackNoStartServer, &status);
+    if (!w->client) {
+        free(w);
+        return NULL;
+    }
+    /* Clients that only look have no ports, so that asking for the list is no change of it. */
+    lib.jack_set_port_registration_callback(w->client, port_registered, w);
+    lib.jack_set_buffer_size_callback(w->client, block_changed, w);
+    lib.jack_on_info_shutdown(w->client, watched_server_ended, w);
+    if (lib.jack_activate(w->client) == 0)
+        return w;
+    unwatch(w);
+    return NULL;
+}
+
+const struct takt_backend takt_backend_jack = {.scheme = "jack",
+                                               .has_clock = true,
+                                               .list = list,
+                                               .query = query,
+                                               .watch = watch,
+                                               .unwatch = unwatch,
+                                               .open_driver = open_driver};

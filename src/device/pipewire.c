@@ -15,6 +15,7 @@
 #include "device/pipewire_link.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DEVICES_MAX = 128, RATE_HZ_MIN = 8000, RATE_HZ_MAX = 384000 };
@@ -30,6 +31,7 @@ struct found {
 
 struct answer {
     uint32_t rate_hz, quantum, quantum_min, quantum_max;
+    char default_of[2 * TAKT_PW_NAME_BYTES + 16]; /* which nodes are the default now */
     int count;
     struct found found[DEVICES_MAX];
     struct takt_error error;
@@ -63,6 +65,13 @@ static void look_around(const struct takt_pw_graph *g, struct answer *a)
     a->quantum = g->quantum;
     a->quantum_min = g->quantum_min;
     a->quantum_max = g->quantum_max;
+    if (in && out && in != out)
+        snprintf(a->default_of, sizeof a->default_of, "%s; %s", out->description, in->description);
+    else
+        snprintf(a->default_of, sizeof a->default_of, "%s",
+                 out  ? out->description
+                 : in ? in->description
+                      : "");
     add(a, "", "", "", ports_of(g, in, true, is_monitor), ports_of(g, out, false, false));
     pw_array_for_each(n, &g->nodes)
     {
@@ -123,8 +132,8 @@ static void describe(const struct answer *a, const struct found *f, struct takt_
         .format = TAKT_F32};
     snprintf(out->id, sizeof out->id, "pipewire:%.*s", (int)sizeof out->id - 10, f->rest);
     if (!*f->rest)
-        snprintf(out->description, sizeof out->description,
-                 "PipeWire's default, %u frames at %u Hz", low, a->rate_hz);
+        snprintf(out->description, sizeof out->description, "PipeWire's default: %.120s",
+                 a->default_of);
     else
         snprintf(out->description, sizeof out->description, "%s%s",
                  f->is_monitor ? "what plays on " : "", f->description);
@@ -165,6 +174,48 @@ static int list(struct takt_device_info *out, int max)
     return a.count;
 }
 
+/* ---- Changes ----------------------------------------------------------------------------------
+ */
+
+struct takt_list_watch {
+    struct takt_pw_graph graph;
+    void (*changed)(void *arg, bool is_over);
+    void *arg;
+};
+
+static void graph_changed(void *arg)
+{
+    struct takt_list_watch *w = arg;
+    w->changed(w->arg, false);
+}
+
+static void graph_lost(void *arg)
+{
+    struct takt_list_watch *w = arg;
+    w->changed(w->arg, true);
+}
+
+static void unwatch(struct takt_list_watch *w)
+{
+    takt_pw_graph_close(&w->graph);
+    free(w);
+}
+
+static struct takt_list_watch *watch(void (*changed)(void *arg, bool is_over), void *arg)
+{
+    struct takt_list_watch *w = calloc(1, sizeof *w);
+    struct takt_error ignored;
+    if (!w)
+        return NULL;
+    *w = (struct takt_list_watch){.graph = {.changed = graph_changed, .lost = graph_lost, .arg = w},
+                                  .changed = changed,
+                                  .arg = arg};
+    if (takt_pw_graph_open(&w->graph, false, answer_ns, &ignored) == 0)
+        return w;
+    free(w);
+    return NULL;
+}
+
 static int open_driver(const struct takt_driver_cfg *cfg, struct takt_driver **out,
                        struct takt_error *e)
 {
@@ -175,4 +226,6 @@ const struct takt_backend takt_backend_pipewire = {.scheme = "pipewire",
                                                    .has_clock = true,
                                                    .list = list,
                                                    .query = query,
+                                                   .watch = watch,
+                                                   .unwatch = unwatch,
                                                    .open_driver = open_driver};

@@ -196,6 +196,9 @@ struct takt_driver {
 
 /* ---- Backends ------------------------------------------------------------------------------ */
 
+/* Somebody who hears of changes, see takt_backend.watch. */
+struct takt_list_watch;
+
 struct takt_backend {
     const char *scheme; /* "sim": ids begin with "sim:" */
     bool has_clock;     /* its driver paces by a clock of its own that other sides must follow */
@@ -204,6 +207,13 @@ struct takt_backend {
     /* Writes up to max infos, returns how many there are. */
     int (*list)(struct takt_device_info *out, int max);
     int (*query)(const char *rest, struct takt_device_info *out, struct takt_error *e);
+    /* From now until unwatch, calls changed(arg) on some thread whenever list() may give something
+     * else than before; is_over: for the last time, because the server is gone. changed does not
+     * wait. Returns NULL when there is nobody to tell; both may wait for the server. NULL: the
+     * list stays as it is, or list_alters: it is asked for once a second. */
+    struct takt_list_watch *(*watch)(void (*changed)(void *arg, bool is_over), void *arg);
+    void (*unwatch)(struct takt_list_watch *w);
+    bool list_alters;
     /* May be NULL when the driver serves both sides itself. */
     int (*open_port)(const struct takt_port_cfg *cfg, struct takt_port **out, struct takt_error *e);
     int (*open_driver)(const struct takt_driver_cfg *cfg, struct takt_driver **out,

@@ -2,6 +2,7 @@
  * The list of devices and the defaults. The list is what the backends say at this moment; the
  * defaults are what was set, else the environment, else the first live device in the list.
  */
+#include "stream/devices.h"
 #include "base/fail.h"
 #include "stream/resolve.h"
 
@@ -26,14 +27,18 @@ static void first_live(bool is_input, char *id, size_t size)
     }
 }
 
+/* What the environment says, if nothing is wished yet. */
+static void wished(char *id, size_t size, const char *variable)
+{
+    const char *wish = getenv(variable);
+    if (!*id && wish && *wish && strlen(wish) < size)
+        memcpy(id, wish, strlen(wish) + 1);
+}
+
 static void choose(char *id, size_t size, const char *variable, bool is_input)
 {
-    if (*id)
-        return;
-    const char *wish = getenv(variable);
-    if (wish && *wish && strlen(wish) < size)
-        memcpy(id, wish, strlen(wish) + 1);
-    else
+    wished(id, size, variable);
+    if (!*id)
         first_live(is_input, id, size);
 }
 
@@ -67,26 +72,48 @@ int takt_defaults_set(const struct takt_defaults *d, struct takt_error *e)
     return 0;
 }
 
+static bool has_clock(const struct takt_device_info *d)
+{
+    for (const struct takt_backend *const *b = takt_backends; *b; b++)
+        if (!strcmp((*b)->scheme, d->backend))
+            return (*b)->has_clock;
+    return false;
+}
+
+void takt_devices_mark_defaults(struct takt_device_info *list, size_t count)
+{
+    struct takt_defaults wish;
+    pthread_mutex_lock(&lock);
+    wish = set;
+    pthread_mutex_unlock(&lock);
+    wished(wish.in_device, sizeof wish.in_device, "TAKT_IN");
+    wished(wish.out_device, sizeof wish.out_device, "TAKT_OUT");
+    const char *in = *wish.in_device ? wish.in_device : NULL;
+    const char *out = *wish.out_device ? wish.out_device : NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct takt_device_info *d = &list[i];
+        if (!in && d->in_channels_max && has_clock(d))
+            in = d->id;
+        if (!out && d->out_channels_max && has_clock(d))
+            out = d->id;
+        d->is_default_in = in && d->in_channels_max && !strcmp(d->id, in);
+        d->is_default_out = out && d->out_channels_max && !strcmp(d->id, out);
+    }
+}
+
 int takt_devices(struct takt_device_info **list, struct takt_error *e)
 {
-    enum { EACH = 256 };
     size_t count = 0, room = 0;
     for (const struct takt_backend *const *b = takt_backends; *b; b++)
-        room += EACH;
+        room += TAKT_LIST_MAX;
     *list = calloc(room ? room : 1, sizeof **list);
     if (!*list)
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
     for (const struct takt_backend *const *b = takt_backends; *b; b++) {
-        int n = (*b)->list(*list + count, EACH);
-        count += (size_t)(n < EACH ? n : EACH);
+        int n = (*b)->list(*list + count, TAKT_LIST_MAX);
+        count += (size_t)(n < TAKT_LIST_MAX ? n : TAKT_LIST_MAX);
     }
-    struct takt_defaults defaults;
-    takt_defaults_get(&defaults);
-    for (size_t i = 0; i < count; i++) {
-        struct takt_device_info *d = *list + i;
-        d->is_default_in = d->in_channels_max && !strcmp(d->id, defaults.in_device);
-        d->is_default_out = d->out_channels_max && !strcmp(d->id, defaults.out_device);
-    }
+    takt_devices_mark_defaults(*list, count);
     return (int)count;
 }
 

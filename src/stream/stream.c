@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/fail.h"
+#include "rt/background.h"
 #include "rt/memory.h"
 #include "stream/bridge.h"
 #include "sync/futex.h"
@@ -574,9 +575,7 @@ void takt_stream_destroy(struct takt_stream *s)
         release(s);
         return;
     }
-    pthread_t thread;
-    if (!pthread_create(&thread, NULL, bury, s))
-        pthread_detach(thread);
+    takt_background(bury, s); /* if there is no thread to be had, the stream stays */
 }
 
 /* ---- Questions ------------------------------------------------------------------------------ */

@@ -1,0 +1,13 @@
+/* stream/devices.h - what a list of devices and a watch over it share. */
+#ifndef TAKT_STREAM_DEVICES_H
+#define TAKT_STREAM_DEVICES_H
+
+#include "stream/device.h"
+
+enum { TAKT_LIST_MAX = 256 }; /* devices of one backend */
+
+/* Which of a whole list are the defaults: what was set, else the environment's, else the first with
+ * a clock. Thread: any. RT: no. */
+void takt_devices_mark_defaults(struct takt_device_info *list, size_t count);
+
+#endif
