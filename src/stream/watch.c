@@ -129,6 +129,8 @@ static void *follow(void *arg)
     const struct takt_backend *b = s->backend;
     struct takt_device_info *room = calloc(TAKT_LIST_MAX, sizeof *room);
     struct takt_list_watch *source = NULL;
+    if (!room)
+        publish(s, s->infos, 0);
     for (bool goes_on = room != NULL; goes_on;) {
         if (source && atomic_load(&s->is_over)) {
             b->unwatch(source);
