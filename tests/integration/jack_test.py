@@ -2,7 +2,7 @@
 """
 jack_test.py - the jack backend against a real jackd with its dummy driver.
 
-    jack_test.py TAKT ROOT JACK_PROBE
+    jack_test.py TAKT ROOT JACK_PROBE RETURN_PROBE
 """
 import os
 import signal
@@ -13,7 +13,7 @@ import time
 from program import (ENVIRONMENT, TAKT, check, equal, near, needs, one_line, run, strict_json, test,
                      tests_done)
 
-ROOT, PROBE = os.path.abspath(sys.argv[2]), os.path.abspath(sys.argv[3])
+ROOT, PROBE, RETURN_PROBE = (os.path.abspath(path) for path in sys.argv[2:5])
 PERIOD = 64
 
 
@@ -53,9 +53,9 @@ class Server:
             self.end(signal.SIGKILL)
 
     def start(self, *command, **more):
-        program = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True,
-                                   env=ENVIRONMENT | self.environment, **more)
+        program = subprocess.Popen(command, **{"stdin": subprocess.DEVNULL, **more},
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=ENVIRONMENT | self.environment)
         self.started.append(program)
         return program
 
@@ -159,6 +159,66 @@ def a_killed_server_is_survived_and_found_again():
         equal([summary["events"][k] for k in ("device_lost", "device_back")], [1, 1])
         equal((summary["ended_by"], summary["seconds"]), ("length", 6.0))
         check("the device is away" in err and "the device is back" in err, err)
+
+
+@test
+def loss_and_return_show_within_a_second_and_leave_the_heap_as_it_was():
+    with Server(block=256) as server:
+        # Without caches of freed blocks, which the heap counts as held.
+        server.environment["GLIBC_TUNABLES"] = "glibc.malloc.tcache_count=0"
+        probe = server.start(RETURN_PROBE, "jack:", stdin=subprocess.PIPE)
+
+        def until(condition):
+            began = time.monotonic()
+            while True:
+                probe.stdin.write("\n")
+                probe.stdin.flush()
+                now = strict_json(probe.stdout.readline())
+                if condition(now):
+                    return time.monotonic() - began, now["heap"]
+                check(time.monotonic() - began < 20, f"it stays at {now}")
+                time.sleep(0.01)
+
+        until(lambda now: now["running"])
+        held = []
+        for times in range(1, 7):
+            server.end(signal.SIGKILL)
+            took, _ = until(lambda now: now["lost"] == times and not now["running"])
+            near(took, 0, 1, "seconds until the loss shows")
+            server.begin()
+            took, _ = until(lambda now: now["back"] == times and now["running"])
+            near(took, 0, 1, "seconds until the server is used again")
+            time.sleep(0.3)
+            held.append(until(lambda now: True)[1])
+        near(held[-1], held[1], 2048, f"heap after the last return and after the second; {held}")
+
+
+@test
+def changes_of_the_list_are_told_as_they_happen():
+    with Server() as server:
+        watch = server.start(TAKT, "devices", "--watch", "--json")
+
+        def next_of(backend):
+            for line in watch.stdout:
+                change = strict_json(line)
+                if change.get("backend") == backend:
+                    return change["change"], change["id"]
+
+        equal([next_of("jack"), next_of("jack")], [("added", "jack:"), ("added", "jack:system")])
+        equal(next_of("null"), ("added", "null:"))
+        thru = server.start(PROBE, "thru", "thru")
+        equal(next_of("jack"), ("added", "jack:thru"))
+        thru.kill()
+        equal(next_of("jack"), ("removed", "jack:thru"))
+        server.end(signal.SIGKILL)
+        equal({next_of("jack"), next_of("jack")}, {("removed", "jack:"), ("removed", "jack:system")})
+        equal(next_of("sim"), ("default", "sim:voice"))
+        server.begin()
+        equal({next_of("jack"), next_of("jack")}, {("added", "jack:"), ("added", "jack:system")})
+        server.process.send_signal(signal.SIGSTOP)
+        watch.send_signal(signal.SIGINT)
+        equal(watch.wait(timeout=15), 0)
+        equal(strict_json(watch.stdout.read().splitlines()[-1])["type"], "summary")
 
 
 @test

@@ -12,7 +12,7 @@ from program import (ENVIRONMENT, TAKT, TIMEOUT_S, Skip, check, equal, near, nee
                      strict_json, test, tests_done)
 
 WITH_PIPEWIRE = os.path.abspath(os.path.join(sys.argv[2], "tools", "with-pipewire"))
-PROBE = os.path.abspath(sys.argv[3])
+PROBE, RETURN_PROBE = os.path.abspath(sys.argv[3]), os.path.abspath(sys.argv[4])
 TONE_DBFS = -9.03  # a sine at half of full scale
 SINK = "pipewire:takt-null"
 
@@ -331,6 +331,66 @@ def loss_and_return_show_within_a_second():
                 time.sleep(0.3)
                 for level in heard(s):
                     near(level, TONE_DBFS, 1, "level of the server that came back")
+
+
+@test
+def loss_and_return_leave_the_heap_as_it_was():
+    with session("-n") as s:
+        # Without caches of freed blocks, which the heap counts as held.
+        environment = s.environment | {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+        probe = subprocess.Popen([RETURN_PROBE, SINK], env=environment, text=True,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+        def until(condition):
+            for _ in range(2000):
+                probe.stdin.write("\n")
+                probe.stdin.flush()
+                now = strict_json(probe.stdout.readline())
+                if condition(now):
+                    return now["heap"]
+                time.sleep(0.01)
+            raise AssertionError(f"it stays at {now}")
+
+        until(lambda now: now["running"])
+        held = []
+        with contextlib.ExitStack() as servers:
+            os.kill(s.server, signal.SIGKILL)
+            for times in range(1, 6):
+                until(lambda now: now["lost"] == times and not now["running"])
+                servers.enter_context(s.server_again())
+                until(lambda now: now["back"] == times and now["running"])
+                time.sleep(0.3)
+                held.append(until(lambda now: True))
+                servers.pop_all().close()
+        probe.stdin.close()
+        equal(probe.wait(timeout=15), 0)
+        near(held[-1], held[1], 2048, f"heap after the last return and after the second; {held}")
+
+
+@test
+def changes_of_the_list_are_told_as_they_happen():
+    with session() as s:
+        watch = subprocess.Popen([TAKT, "devices", "--watch", "--json"], env=s.environment,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+        def next_of(backend):
+            for line in watch.stdout:
+                change = strict_json(line)
+                if change.get("backend") == backend:
+                    return change["change"], change["id"]
+
+        equal({next_of("pipewire") for _ in range(3)},
+              {("added", "pipewire:"), ("added", SINK), ("added", SINK + ".monitor")})
+        equal(next_of("null"), ("added", "null:"))
+        with second_sink(s):
+            second = ["pipewire:second", "pipewire:second.monitor"]
+            equal({next_of("pipewire") for _ in second}, {("added", id) for id in second})
+        equal({next_of("pipewire") for _ in second}, {("removed", id) for id in second})
+        os.kill(s.server, signal.SIGSTOP)
+        watch.send_signal(signal.SIGINT)
+        equal(watch.wait(timeout=15), 0)
+        equal(strict_json(watch.stdout.read().splitlines()[-1])["type"], "summary")
+        os.kill(s.server, signal.SIGCONT)
 
 
 @test
