@@ -388,6 +388,11 @@ static void every_failing_request_of_create_is_survived(void)
                                                                  .out = {.device = path},
                                                                  .process = probe},
                                        "recording"));
+    CHECK(create_gives_back_everything(
+        &(struct takt_stream_cfg){.in = {.device = "sim:tone,ppm=200", .channels = 2},
+                                  .out = {.device = "sim:,ppm=0"},
+                                  .process = probe},
+        "two clocks"));
     CHECK(access(path, F_OK) != 0); /* create makes no file */
 }
 
