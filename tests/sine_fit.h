@@ -1,5 +1,5 @@
 /*
- * tests/unit/sine_fit.h - how much of a signal is the sine that it should be.
+ * tests/sine_fit.h - how much of a signal is the sine that it should be.
  *
  *     sine_fit_add(&f, 2 * pi * hz * t, sample);    // for each sample, at the angle it should have
  *     sine_fit_snr_db(&f);
