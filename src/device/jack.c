@@ -94,7 +94,7 @@ static int need_lib(struct takt_error *e)
 
 /* ---- The link -------------------------------------------------------------------------------- */
 
-enum { NAME_MAX_BYTES = 64, BLOCK_MAX = 8192 };
+enum { NAME_MAX_BYTES = 64, BLOCK_MAX = 8192, SLIP_FADE = 1024 };
 
 struct jack_link {
     struct takt_link base;
@@ -110,9 +110,39 @@ struct jack_link {
     uint32_t xruns_seen;
     jack_nframes_t next_frame;
     bool counts;
+    int64_t slip_ns; /* how far the server's smoothed clock is behind its cycles */
+    int64_t last_now_ns, last_late_ns; /* of the cycle before */
     int64_t in_latency_ns, out_latency_ns;
     _Atomic uint32_t in_latency, out_latency;
 };
+
+/* When this cycle was due. The server says when it thinks that its cycle began, by a slow loop that
+ * filters its own wake-ups. A driver that stalled and then goes on a few milliseconds later for
+ * good leaves that loop behind for seconds, in which every cycle would seem to be late. Two cycles,
+ * late by as much and just one period apart, are no late wake-ups: the clock has slipped, and by a
+ * period and more that is time lost. Woken before it was due is not possible, so then the loop was
+ * ahead. */
+static int64_t due_of(struct jack_link *j, int64_t now, int64_t begun, int64_t period,
+                      int64_t *lost_ns)
+{
+    int64_t late = now - begun - j->slip_ns, since = now - j->last_now_ns - period;
+    bool is_steady = j->counts && since > -period / 8 && since < period / 8;
+    *lost_ns = 0;
+    if (late < 0) {
+        j->slip_ns += late;
+        late = 0;
+    } else if (is_steady && late > period / 4 && j->last_late_ns > period / 4) {
+        int64_t slipped = late < j->last_late_ns ? late : j->last_late_ns;
+        j->slip_ns += slipped;
+        late -= slipped;
+        *lost_ns = slipped >= period ? slipped : 0;
+    }
+    if (j->slip_ns < 0)
+        j->slip_ns -= j->slip_ns / SLIP_FADE; /* one early cycle is not the clock's for ever */
+    j->last_now_ns = now;
+    j->last_late_ns = late;
+    return now - late;
+}
 
 static int process(jack_nframes_t frames, void *arg)
 {
@@ -129,9 +159,10 @@ static int process(jack_nframes_t frames, void *arg)
     bool known = lib.jack_get_cycle_times(j->client, &frame, &begun, &next, &period_us) == 0;
     int64_t now = takt_now_ns();
     /* The server's clock need not be ours, but it goes at the same speed. */
-    int64_t due = known ? now - (int64_t)(lib.jack_get_time() - begun) * 1000 : now;
+    int64_t began = known ? now - (int64_t)(lib.jack_get_time() - begun) * 1000 : now;
     double frame_ns = 1e9 / j->rate_hz;
-    int64_t period = known ? (int64_t)(next - begun) * 1000 : (int64_t)(frames * frame_ns);
+    int64_t period = (int64_t)(frames * frame_ns), slipped = 0;
+    int64_t due = known ? due_of(j, now, began, period, &slipped) : now;
     uint32_t xruns = atomic_load_explicit(&j->xruns, memory_order_relaxed);
     int32_t skipped = known && j->counts ? (int32_t)(frame - j->next_frame) : 0;
     struct takt_cycle c = {
@@ -140,7 +171,8 @@ static int process(jack_nframes_t frames, void *arg)
         .out = j->has_out ? out : NULL,
         .flags = (xruns != j->xruns_seen ? TAKT_INPUT_OVERFLOW | TAKT_OUTPUT_UNDERFLOW : 0u) |
                  (atomic_load_explicit(&j->freewheels, memory_order_relaxed) ? TAKT_FREEWHEEL : 0u),
-        .lost_frames = skipped > 0 ? (uint32_t)skipped : 0,
+        .lost_frames =
+            (skipped > 0 ? (uint32_t)skipped : 0) + (uint32_t)((double)slipped / frame_ns + 0.5),
         .valid = TAKT_TIME_NOW | TAKT_TIME_DEADLINE |
                  (known ? TAKT_TIME_IN_FIRST | TAKT_TIME_OUT_FIRST : 0u),
         .due_known = known,
@@ -255,6 +287,7 @@ static int link_open(struct takt_link *base, struct takt_error *e)
         return no_server(e);
     j->rate_hz = lib.jack_get_sample_rate(j->client);
     j->counts = false;
+    j->slip_ns = 0;
     lib.jack_set_process_callback(j->client, process, j);
     lib.jack_set_xrun_callback(j->client, xrun, j);
     lib.jack_set_freewheel_callback(j->client, freewheel, j);
