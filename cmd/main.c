@@ -30,6 +30,15 @@ const struct verb verbs[] = {
     {"demo", "", "15 s of everything, without a sound card",
      "With -o FILE the sound of the first part is recorded there.\n", "-o --strict -q -h",
      verb_demo},
+    {"bench", "[EFFECT...]", "which block size holds on this machine",
+     "Measures latency, CPU and deadlines at each block size, for -t seconds each (10 by\n"
+     "default): with an empty callback, or with effects, or with known work (--load).\n"
+     "  takt bench\n"
+     "  takt bench -i jack: -o jack: --blocks 64,128,256 -t 60 --load 30%\n"
+     "Safe: nothing missed, and the worst block had a quarter of its time left. Too\n"
+     "small: more than 60 misses an hour are sure. Risky: in between.\n",
+     "-i -o -r -t --blocks --load --html --no-html --latency --priority --json -q -v -h",
+     verb_bench},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -23,6 +23,7 @@ int verb_play(struct options *o);
 int verb_record(struct options *o);
 int verb_run(struct options *o);
 int verb_demo(struct options *o);
+int verb_bench(struct options *o);
 int verb_help(struct options *o);
 
 /* Shared by the verbs that run a stream. */
