@@ -69,6 +69,8 @@ double bench_calibrate(void);
 /* The time from due to deadline, and a block's own, in seconds. */
 double bench_deadline_s(const struct bench *b, const struct bench_row *row);
 double bench_block_s(const struct bench *b, const struct bench_row *row);
+/* What the worst block had left of the former, as a share of it. */
+double bench_slack_least(const struct bench *b, const struct bench_row *row);
 uint32_t bench_latency_frames(const struct bench_row *row);
 
 /* ---- bench_machine.c ------------------------------------------------------------------------- */
@@ -90,11 +92,13 @@ void bench_print_end(const struct bench *b, const char *html); /* html: its path
 
 /* A few words each, for the text and for the picture. */
 void bench_verdict_text(const struct bench *b, char *to, size_t size); /* "use 128: …" */
-int bench_recommended(const struct bench *b);                          /* its row, or -1 */
-void bench_load_text(const struct bench *b, char *to, size_t size);    /* "nothing", "gain=-6dB" */
-void bench_sched_text(const struct bench *b, char *to, size_t size);   /* "fifo 70" */
+/* The row to be recommended, or the one that comes nearest, or -1; see odds_choose. */
+int bench_recommended(const struct bench *b, bool *is_safe);
+extern const char *const bench_use_rule;                             /* what stands behind "use" */
+void bench_load_text(const struct bench *b, char *to, size_t size);  /* "nothing", "gain=-6dB" */
+void bench_sched_text(const struct bench *b, char *to, size_t size); /* "fifo 70" */
 void bench_machine_text(const struct bench *b, char *to, size_t size); /* CPU, cores, kernel */
-void bench_rate_text(double misses_an_hour, char *to, size_t size);    /* 0, 9.1, 1328, 2.70M */
+void bench_rate_text(double misses_an_hour, char *to, size_t size);    /* 0, 9.1, 1328, 13.3k */
 
 /* ---- bench_html.c ---------------------------------------------------------------------------- */
 

@@ -22,7 +22,7 @@ static const char *const style =
     "--line:#30363d;--card:#161b22;--a:#58a6ff;--b:#bc8cff;--safe:#3fb950;--risky:#d29922;\n"
     "--small:#f85149}}\n"
     "*{box-sizing:border-box}\n"
-    "body{margin:0 auto;max-width:76rem;padding:1rem;background:var(--bg);color:var(--fg);\n"
+    "body{margin:0 auto;max-width:80rem;padding:1rem;background:var(--bg);color:var(--fg);\n"
     "font:1rem/1.5 system-ui,sans-serif}\n"
     "h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0}h2{font-size:1.05rem;margin:0}\n"
     ".what,.key,.note{color:var(--dim);margin:.25rem 0}.key,.note{font-size:.875rem}\n"
@@ -42,9 +42,9 @@ static const char *const style =
     ".key "
     "svg{display:inline-block;width:1.4em;height:.9em;vertical-align:-.08em;margin-right:.3em}\n"
     ".key span{white-space:nowrap;margin-right:1em}\n"
-    ".scroll{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.875rem;\n"
+    ".scroll{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.85rem;\n"
     "font-variant-numeric:tabular-nums}caption{text-align:left;font-weight:600;padding:.3rem 0}\n"
-    "th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid var(--line);\n"
+    "th,td{padding:.25rem .4rem;text-align:right;border-bottom:1px solid var(--line);\n"
     "white-space:nowrap}thead th{color:var(--dim);font-weight:500;vertical-align:bottom}\n"
     "td.word{text-align:left;font-weight:600}td.safe{color:var(--safe)}\n"
     "td.risky{color:var(--risky)}td.small{color:var(--small)}\n"
@@ -126,7 +126,7 @@ static double y_of(const struct axis *y, double value)
 /* Whole decades around all of them. */
 static struct axis log_axis(double least, double most)
 {
-    struct axis y = {.low = floor(log10(least)), .high = ceil(log10(most * 1.15)), .is_log = true};
+    struct axis y = {.low = floor(log10(least)), .high = ceil(log10(most)), .is_log = true};
     y.high = fmax(y.high, y.low + 1);
     return y;
 }
@@ -505,36 +505,38 @@ static void miss_panel(FILE *to, const struct bench *b)
 
 static void table(FILE *to, const struct bench *b)
 {
-    fputs(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Figures\"><table>"
-        "<caption>The figures</caption>\n<thead><tr>"
-        "<th scope=\"col\">block<br/>frames</th><th scope=\"col\">host<br/>block</th>"
-        "<th scope=\"col\">latency<br/>ms</th><th scope=\"col\">in + out + adapter<br/>frames</th>"
-        "<th scope=\"col\">callback<br/>p50 %</th><th scope=\"col\">callback<br/>p99 %</th>"
-        "<th scope=\"col\">thread<br/>CPU %</th><th scope=\"col\">late p50<br/>µs</th>"
-        "<th scope=\"col\">late p99<br/>µs</th><th scope=\"col\">late p99.9<br/>µs</th>"
-        "<th scope=\"col\">late max<br/>µs</th><th scope=\"col\">deadline<br/>µs</th>"
-        "<th scope=\"col\">misses<br/>seen</th><th scope=\"col\">an hour<br/>95 % interval</th>"
-        "<th scope=\"col\">verdict</th></tr></thead>\n<tbody>\n",
-        to);
+    static const char *const heads[] = {"block<br/>frames",         "verdict",
+                                        "host<br/>block",           "latency<br/>ms",
+                                        "in + out<br/>+ adapter",   "callback<br/>p50 %",
+                                        "callback<br/>p99 %",       "thread<br/>CPU %",
+                                        "late p50<br/>µs",          "late p99<br/>µs",
+                                        "late p99.9<br/>µs",        "late max<br/>µs",
+                                        "deadline<br/>µs",          "misses<br/>seen",
+                                        "an hour<br/>95 % interval"};
+    fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The figures\"><table>"
+          "<caption>The figures</caption>\n<thead><tr>",
+          to);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        fprintf(to, "<th scope=\"col\">%s</th>", heads[i]);
+    fputs("</tr></thead>\n<tbody>\n", to);
     for (int i = 0; i < b->row_count; i++) {
         const struct bench_row *r = &b->rows[i];
         const struct takt_contract_snapshot *c = &r->contract;
         char low[32], high[32];
         bench_rate_text(r->misses_an_hour.interval.low, low, sizeof low);
         bench_rate_text(r->misses_an_hour.interval.high, high, sizeof high);
-        fprintf(to,
-                "<tr><th scope=\"row\">%u</th><td>%u</td><td>%.2f</td><td>%u + %u + %u</td>"
-                "<td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.0f</td><td>%.0f</td><td>%.0f</td>"
-                "<td>%.0f</td><td>%.0f</td><td>%llu</td><td>%s to %s</td>"
-                "<td class=\"word %s\">%s</td></tr>\n",
-                r->block_frames, r->host_block_frames, latency_ms(b, r), r->latency_in_frames,
-                r->latency_out_frames, r->adapter_frames, callback_p50(b, r), callback_p99(b, r),
-                thread_percent(b, r), (double)c->lateness_ns_p50 / 1e3,
-                (double)c->lateness_ns_p99 / 1e3, (double)c->lateness_ns_p999 / 1e3,
-                (double)c->lateness_ns_max / 1e3, 1e3 * deadline_ms(b, r),
-                (unsigned long long)c->misses_total, low, high, class_of(r->verdict),
-                odds_verdict_name(r->verdict));
+        fprintf(to, "<tr><th scope=\"row\">%u</th><td class=\"word %s\">%s</td>", r->block_frames,
+                class_of(r->verdict), odds_verdict_name(r->verdict));
+        fprintf(to, "<td>%u</td><td>%.2f</td><td>%u + %u + %u</td>", r->host_block_frames,
+                latency_ms(b, r), r->latency_in_frames, r->latency_out_frames, r->adapter_frames);
+        fprintf(to, "<td>%.2f</td><td>%.2f</td><td>%.2f</td>", callback_p50(b, r),
+                callback_p99(b, r), thread_percent(b, r));
+        fprintf(to, "<td>%.0f</td><td>%.0f</td><td>%.0f</td><td>%.0f</td><td>%.0f</td>",
+                (double)c->lateness_ns_p50 / 1e3, (double)c->lateness_ns_p99 / 1e3,
+                (double)c->lateness_ns_p999 / 1e3, (double)c->lateness_ns_max / 1e3,
+                1e3 * deadline_ms(b, r));
+        fprintf(to, "<td>%llu</td><td>%s–%s</td></tr>\n", (unsigned long long)c->misses_total, low,
+                high);
     }
     fputs("</tbody></table></div>\n", to);
 }
@@ -581,6 +583,7 @@ static void meanings(FILE *to, const struct bench *b)
     fputs("<h2>What the words mean</h2><dl>\n", to);
     for (int v = 0; v < ODDS_VERDICTS; v++)
         term(to, odds_verdict_name((enum odds_verdict)v), odds_verdict_rule((enum odds_verdict)v));
+    term(to, "use", bench_use_rule);
     fprintf(
         to,
         "<dt>an hour</dt><dd>the exact two-sided 95 %% interval of a Poisson count (F. Garwood, "
@@ -597,7 +600,8 @@ static void meanings(FILE *to, const struct bench *b)
 void bench_html(const struct bench *b, FILE *to)
 {
     char text[512];
-    int best = bench_recommended(b);
+    bool is_safe;
+    int best = bench_recommended(b, &is_safe);
     fputs("<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>"
           "<meta charset=\"utf-8\"/>"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>takt "
@@ -612,7 +616,9 @@ void bench_html(const struct bench *b, FILE *to)
     fprintf(to, ", %u Hz, %g s at each size</p>\n", b->rate_hz, b->options->seconds);
     bench_verdict_text(b, text, sizeof text);
     fprintf(to, "<p class=\"verdict %s\">",
-            class_of(best < 0 ? ODDS_TOO_SMALL : b->rows[best].verdict));
+            class_of(best < 0  ? ODDS_TOO_SMALL
+                     : is_safe ? ODDS_SAFE
+                               : ODDS_RISKY));
     *text = (char)(*text >= 'a' && *text <= 'z' ? *text - 'a' + 'A' : *text);
     put_escaped(to, text);
     fputs("</p>\n<div class=\"panels\">\n", to);

@@ -51,6 +51,11 @@ double bench_deadline_s(const struct bench *b, const struct bench_row *row)
     return (double)row->host_block_frames / b->rate_hz;
 }
 
+double bench_slack_least(const struct bench *b, const struct bench_row *row)
+{
+    return (double)row->contract.slack_ns_min / 1e9 / bench_deadline_s(b, row);
+}
+
 uint32_t bench_latency_frames(const struct bench_row *row)
 {
     return row->latency_in_frames + row->latency_out_frames + row->adapter_frames;
@@ -256,7 +261,7 @@ static void fill_row(struct measuring *m, struct bench_row *row)
     row->verdict = odds_judge(&(struct odds_seen){
         .misses = row->contract.misses_total,
         .seconds = row->seconds,
-        .slack_least = (double)row->contract.slack_ns_min / 1e9 / bench_deadline_s(b, row),
+        .slack_least = bench_slack_least(b, row),
     });
 }
 

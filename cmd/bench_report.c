@@ -11,19 +11,23 @@
 /* ---- A few words ------------------------------------------------------------------------------
  */
 
-int bench_recommended(const struct bench *b)
+const char *const bench_use_rule =
+    "the least latency of the sizes that are safe, and larger than any that missed a deadline: "
+    "what "
+    "makes a large block late would have made a smaller one late, too";
+
+int bench_recommended(const struct bench *b, bool *is_safe)
 {
     struct odds_choice choices[BLOCKS_MAX];
     for (int i = 0; i < b->row_count; i++) {
         const struct bench_row *r = &b->rows[i];
         choices[i] = (struct odds_choice){.verdict = r->verdict,
-                                          .block_frames = r->block_frames,
                                           .latency_frames = bench_latency_frames(r),
-                                          .misses_an_hour_high = r->misses_an_hour.interval.high,
-                                          .slack_least = (double)r->contract.slack_ns_min / 1e9 /
-                                                         bench_deadline_s(b, r)};
+                                          .misses = r->contract.misses_total,
+                                          .seconds = r->seconds,
+                                          .slack_least = bench_slack_least(b, r)};
     }
-    return odds_choose(choices, b->row_count);
+    return odds_choose(choices, b->row_count, is_safe);
 }
 
 static double latency_ms(const struct bench *b, const struct bench_row *r)
@@ -33,19 +37,20 @@ static double latency_ms(const struct bench *b, const struct bench_row *r)
 
 void bench_verdict_text(const struct bench *b, char *to, size_t size)
 {
-    int best = bench_recommended(b);
+    bool is_safe;
+    int best = bench_recommended(b, &is_safe);
     const struct bench_row *r = best < 0 ? NULL : &b->rows[best];
     if (!b->row_count)
         snprintf(to, size, "nothing was measured");
     else if (!r)
-        snprintf(to, size, "none of these sizes holds here; try larger blocks or less load");
-    else if (r->verdict == ODDS_SAFE)
+        snprintf(to, size, "no size holds here; try larger blocks or less load");
+    else if (is_safe)
         snprintf(to, size, "use %u: the least latency that is safe, %.2f ms", r->block_frames,
                  latency_ms(b, r));
     else
-        snprintf(to, size, "no size is safe; %u comes nearest, with %llu miss%s in %g s",
-                 r->block_frames, (unsigned long long)r->contract.misses_total,
-                 r->contract.misses_total == 1 ? "" : "es", r->seconds);
+        snprintf(to, size, "no size is %s; %u comes nearest, at %.2f ms",
+                 r->verdict == ODDS_SAFE ? "sure, as a larger one missed" : "safe", r->block_frames,
+                 latency_ms(b, r));
 }
 
 void bench_load_text(const struct bench *b, char *to, size_t size)
@@ -87,6 +92,8 @@ void bench_rate_text(double r, char *to, size_t size)
 {
     if (r >= 999999.5)
         snprintf(to, size, "%.2fM", r / 1e6);
+    else if (r >= 9999.5)
+        snprintf(to, size, "%.*fk", r < 99950 ? 1 : 0, r / 1e3);
     else
         snprintf(to, size, "%.*f", r > 0 && r < 9.95 ? 1 : 0, r);
 }
@@ -182,7 +189,8 @@ static void json_end(const struct bench *b, const char *html)
     static const char *const ends[] = {"done", "user", "error"};
     struct json j = {.to = stdout};
     char verdict[200];
-    int best = bench_recommended(b);
+    bool is_safe;
+    int best = bench_recommended(b, &is_safe);
     bench_verdict_text(b, verdict, sizeof verdict);
     json_open(&j, NULL, '{');
     json_string(&j, "type", "bench_summary");
@@ -213,8 +221,9 @@ static void json_end(const struct bench *b, const char *html)
     for (int v = 0; v < ODDS_VERDICTS; v++)
         json_string(&j, odds_verdict_name((enum odds_verdict)v),
                     odds_verdict_rule((enum odds_verdict)v));
+    json_string(&j, "use", bench_use_rule);
     json_close(&j, '}');
-    if (best >= 0)
+    if (is_safe)
         json_int(&j, "recommended_block_frames", b->rows[best].block_frames);
     else
         json_raw(&j, "recommended_block_frames", "null");
@@ -295,6 +304,7 @@ static void text_details(const struct bench *b)
 /* What a reader of the tables has to know. */
 static void text_notes(const struct bench *b)
 {
+    char high[32];
     double worst_steal = 0;
     bool adapts = false, misses = false;
     for (int i = 0; i < b->row_count; i++) {
@@ -314,9 +324,10 @@ static void text_notes(const struct bench *b)
         for (int i = 0; i < b->row_count; i++)
             text_causes(&b->rows[i]);
     }
-    printf("An hour: exact two-sided Poisson interval (Garwood). None in %g s allows up to %.0f;\n"
+    bench_rate_text(odds_an_hour(0, b->rows[0].seconds).interval.high, high, sizeof high);
+    printf("An hour: exact two-sided Poisson interval (Garwood). None in %g s allows up to %s;\n"
            "a longer -t narrows it.\n",
-           b->rows[0].seconds, odds_an_hour(0, b->rows[0].seconds).interval.high);
+           b->rows[0].seconds, high);
 }
 
 void bench_print_row(const struct bench *b, const struct bench_row *row)

@@ -90,7 +90,7 @@ struct odds_rate odds_an_hour(uint64_t misses, double seconds)
 
 enum odds_verdict odds_judge(const struct odds_seen *seen)
 {
-    if (odds_an_hour(seen->misses, seen->seconds).interval.low > odds_often)
+    if (seen->misses > 1 && odds_an_hour(seen->misses, seen->seconds).interval.low > odds_often)
         return ODDS_TOO_SMALL;
     return !seen->misses && seen->slack_least >= odds_reserve ? ODDS_SAFE : ODDS_RISKY;
 }
@@ -107,31 +107,31 @@ const char *odds_verdict_rule(enum odds_verdict v)
         "no deadline was missed, and the worst block was ready with a quarter or more of its time "
         "left",
         "a deadline was missed, or the worst block had less than a quarter of its time left",
-        "more than 60 missed deadlines an hour are sure: the low end of the interval is above that",
+        "two or more deadlines were missed, and more than 60 an hour are sure: the low end of the "
+        "interval is above that",
     };
     return (unsigned)v < ODDS_VERDICTS ? rules[v] : "";
 }
 
-/* Is a the better choice? */
-static int better(const struct odds_choice *a, const struct odds_choice *b)
+int odds_choose(const struct odds_choice *choices, int count, bool *is_safe)
 {
-    if (a->verdict != b->verdict)
-        return a->verdict < b->verdict;
-    if (a->verdict == ODDS_SAFE && a->latency_frames != b->latency_frames)
-        return a->latency_frames < b->latency_frames;
-    if (a->verdict == ODDS_SAFE)
-        return a->block_frames > b->block_frames;
-    if (a->misses_an_hour_high < b->misses_an_hour_high)
-        return 1;
-    return a->misses_an_hour_high <= b->misses_an_hour_high && a->slack_least > b->slack_least;
-}
-
-int odds_choose(const struct odds_choice *choices, int count)
-{
-    int best = -1;
-    for (int i = 0; i < count; i++)
-        if (choices[i].verdict != ODDS_TOO_SMALL &&
-            (best < 0 || better(&choices[i], &choices[best])))
-            best = i;
-    return best;
+    int safe = -1, nearest = -1;
+    uint64_t misses = 0;
+    double seconds = 0, least_rate = INFINITY;
+    for (int i = count - 1; i >= 0; i--) {
+        const struct odds_choice *c = &choices[i];
+        misses += c->misses;
+        seconds += c->seconds;
+        double rate = (double)misses / seconds;
+        if (c->verdict == ODDS_SAFE && !misses &&
+            (safe < 0 || c->latency_frames < choices[safe].latency_frames))
+            safe = i;
+        if (c->verdict == ODDS_TOO_SMALL || rate > least_rate)
+            continue;
+        if (rate < least_rate || c->slack_least > choices[nearest].slack_least)
+            nearest = i;
+        least_rate = rate;
+    }
+    *is_safe = safe >= 0;
+    return safe >= 0 ? safe : nearest;
 }

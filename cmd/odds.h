@@ -9,6 +9,7 @@
 #ifndef CMD_ODDS_H
 #define CMD_ODDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct odds_interval {
@@ -38,8 +39,9 @@ struct odds_seen {
     double slack_least;
 };
 
-/* The rule, in this order: too small when more than odds_often misses an hour are sure (the low end
- * of the interval); safe when none was seen and slack_least is odds_reserve or more; else risky. */
+/* The rule, in this order: too small when two or more were missed and more than odds_often an hour
+ * are sure (the low end of the interval); safe when none was missed and slack_least is odds_reserve
+ * or more; else risky. */
 extern const double odds_often;   /* 60 an hour */
 extern const double odds_reserve; /* 0.25 */
 enum odds_verdict odds_judge(const struct odds_seen *seen);
@@ -51,15 +53,18 @@ const char *odds_verdict_rule(enum odds_verdict v);
 /* One block size among several. */
 struct odds_choice {
     enum odds_verdict verdict;
-    uint32_t block_frames;
     uint32_t latency_frames;
-    double misses_an_hour_high; /* the high end of the interval */
+    uint64_t misses;
+    double seconds;
     double slack_least;
 };
 
-/* Which to use: of the safe ones that of the least latency, and of equal ones the largest block,
- * which costs the least. When none is safe, the risky one with the fewest misses to be expected at
- * worst, and of equal ones the one with the most slack. -1 when all are too small. */
-int odds_choose(const struct odds_choice *choices, int count);
+/* Which to use, of sizes in ascending order. What makes a large block late would have made a
+ * smaller one late, too: so a size is only taken as safe when no larger one has missed either. Of
+ * these the one of the least latency, and of equal ones the largest, which costs the least;
+ * *is_safe is set. When there is none: of those that are not too small the one with the fewest
+ * misses over the time of its own and all larger sizes, and of equal ones the one with the most
+ * slack. -1 when all are too small. */
+int odds_choose(const struct odds_choice *choices, int count, bool *is_safe);
 
 #endif

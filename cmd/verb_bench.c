@@ -33,13 +33,13 @@ static bool is_recording(const char *id)
     return !strchr(id, ':') || !strncmp(id, "file:", 5);
 }
 
-static int refuse_recordings(const struct options *o)
+static int refuse_recordings(const struct bench *b)
 {
-    const char *ids[] = {o->in, o->out};
+    const char *ids[] = {b->in, b->out};
     for (int i = 0; i < 2; i++)
-        if (ids[i] && is_recording(ids[i]))
-            return complain(o, EXIT_USAGE, "%s: a recording has no deadline; name a device",
-                            ids[i]);
+        if (is_recording(ids[i]))
+            return complain(b->options, EXIT_USAGE,
+                            "%s: a recording has no deadline; name a device", ids[i]);
     return 0;
 }
 
@@ -68,7 +68,7 @@ static int prepare_devices(struct bench *b)
 static void note_simulated(const struct bench *b)
 {
     const struct options *o = b->options;
-    if (o->quiet || o->json || o->in || o->out || strncmp(b->out_device, "sim:", 4) != 0)
+    if (o->quiet || o->json || o->out || strncmp(b->out_device, "sim:", 4) != 0)
         return;
     fprintf(stderr, "takt: no sound card in use; measuring with the simulated %s\n", b->out_device);
 }
@@ -160,7 +160,7 @@ int verb_bench(struct options *o)
     b.in = o->in ? o->in : defaults.in_device;
     b.out = o->out ? o->out : defaults.out_device;
     const char *html = o->no_html ? NULL : o->html ? o->html : "bench.html";
-    if ((status = refuse_recordings(o)) || (status = prepare_devices(&b)))
+    if ((status = refuse_recordings(&b)) || (status = prepare_devices(&b)))
         return status;
     if (html && (status = whole_file_check(o, html)))
         return status;

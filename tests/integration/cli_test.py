@@ -43,7 +43,7 @@ def noise(name, count, channels=1):
 
 def option_names(verb):
     """Of its help: [("-i", "--in", "SOURCE"), ("", "--fast", "")]."""
-    found = re.findall(r"^  (?:(-\w), )?(--\w+)(?: ([A-Z]+))? ", run("help", verb).out, re.M)
+    found = re.findall(r"^  (?:(-\w), )?(--[\w-]+)(?: ([A-Z]+))? ", run("help", verb).out, re.M)
     check(found, f"no options in the help of {verb}")
     return found
 

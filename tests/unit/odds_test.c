@@ -95,7 +95,8 @@ static void verdict_changes_where_the_rule_says(void)
     CHECK_INT(judged(1, 10, 0.9), ODDS_RISKY);    /* an xrun of the host leaves slack */
     CHECK_INT(judged(1, 10, -1), ODDS_RISKY);     /* 9.1 an hour are sure */
     CHECK_INT(judged(2, 10, -1), ODDS_TOO_SMALL); /* 87 are */
-    CHECK_INT(judged(1, 1, -1), ODDS_TOO_SMALL);
+    CHECK_INT(judged(1, 1, -1), ODDS_RISKY);      /* one is no proof */
+    CHECK_INT(judged(2, 1, -1), ODDS_TOO_SMALL);
     CHECK_INT(judged(3, 60, -1), ODDS_RISKY);
     CHECK_INT(judged(4, 60, -1), ODDS_TOO_SMALL);
     CHECK_INT(judged(60, 3600, -1), ODDS_RISKY);
@@ -111,32 +112,55 @@ static void each_verdict_has_a_name_and_a_rule(void)
     CHECK(*odds_verdict_name(ODDS_VERDICTS));
 }
 
+static struct odds_choice size_with(enum odds_verdict v, uint32_t latency_frames, uint64_t misses,
+                                    double slack_least)
+{
+    return (struct odds_choice){.verdict = v,
+                                .latency_frames = latency_frames,
+                                .misses = misses,
+                                .seconds = 10,
+                                .slack_least = slack_least};
+}
+
+static int chosen(const struct odds_choice *all, int count, bool wants_safe)
+{
+    bool is_safe;
+    int best = odds_choose(all, count, &is_safe);
+    return is_safe == wants_safe ? best : -2;
+}
+
 static void choice_is_the_least_latency_that_is_safe(void)
 {
     struct odds_choice all[] = {
-        {.verdict = ODDS_TOO_SMALL, .block_frames = 16, .latency_frames = 32},
-        {.verdict = ODDS_SAFE, .block_frames = 32, .latency_frames = 192},
-        {.verdict = ODDS_SAFE, .block_frames = 64, .latency_frames = 192},
-        {.verdict = ODDS_SAFE, .block_frames = 48, .latency_frames = 192},
-        {.verdict = ODDS_RISKY, .block_frames = 128, .latency_frames = 100},
-        {.verdict = ODDS_SAFE, .block_frames = 256, .latency_frames = 500},
+        size_with(ODDS_TOO_SMALL, 32, 9, -1), size_with(ODDS_SAFE, 192, 0, 0.5),
+        size_with(ODDS_SAFE, 192, 0, 0.5),    size_with(ODDS_SAFE, 192, 0, 0.4),
+        size_with(ODDS_RISKY, 100, 0, 0.1),   size_with(ODDS_SAFE, 500, 0, 0.9),
     };
-    CHECK_INT(odds_choose(all, 6), 2);
-    CHECK_INT(odds_choose(all, 1), -1);
-    CHECK_INT(odds_choose(all, 0), -1);
+    CHECK_INT(chosen(all, 6, true), 3);
+    CHECK_INT(chosen(all, 1, false), -1);
+    CHECK_INT(chosen(all, 0, false), -1);
+}
+
+static void choice_is_not_below_a_size_that_missed(void)
+{
+    struct odds_choice all[] = {
+        size_with(ODDS_SAFE, 64, 0, 0.9),   size_with(ODDS_SAFE, 128, 0, 0.9),
+        size_with(ODDS_RISKY, 256, 1, 0.9), size_with(ODDS_SAFE, 512, 0, 0.9),
+        size_with(ODDS_SAFE, 1024, 0, 0.9),
+    };
+    CHECK_INT(chosen(all, 5, true), 3);
+    CHECK_INT(chosen(all, 3, false), 0); /* one in thirty seconds is less than one in twenty */
 }
 
 static void choice_without_a_safe_one_is_the_least_bad(void)
 {
     struct odds_choice all[] = {
-        {.verdict = ODDS_TOO_SMALL, .misses_an_hour_high = 9000, .slack_least = -2},
-        {.verdict = ODDS_RISKY, .misses_an_hour_high = 2005, .slack_least = -1},
-        {.verdict = ODDS_RISKY, .misses_an_hour_high = 1328, .slack_least = 0.1},
-        {.verdict = ODDS_RISKY, .misses_an_hour_high = 1328, .slack_least = 0.2},
-        {.verdict = ODDS_RISKY, .misses_an_hour_high = 1328, .slack_least = 0.15},
+        size_with(ODDS_TOO_SMALL, 16, 50, -2), size_with(ODDS_RISKY, 32, 1, -1),
+        size_with(ODDS_RISKY, 64, 0, 0.1),     size_with(ODDS_RISKY, 128, 0, 0.2),
+        size_with(ODDS_RISKY, 256, 0, 0.15),
     };
-    CHECK_INT(odds_choose(all, 5), 3);
-    CHECK_INT(odds_choose(all, 2), 1);
+    CHECK_INT(chosen(all, 5, false), 3);
+    CHECK_INT(chosen(all, 2, false), 1);
 }
 
 int main(void)
@@ -149,6 +173,7 @@ int main(void)
     RUN(verdict_changes_where_the_rule_says);
     RUN(each_verdict_has_a_name_and_a_rule);
     RUN(choice_is_the_least_latency_that_is_safe);
+    RUN(choice_is_not_below_a_size_that_missed);
     RUN(choice_without_a_safe_one_is_the_least_bad);
     return tap_done();
 }
