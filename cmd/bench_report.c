@@ -254,9 +254,8 @@ static void text_head(const struct bench *b)
            b->rows[0].sched.why, *b->rows[0].sched.why ? ")" : "");
     printf("%s block  latency  callback  thread  late p99.9   misses   an hour%s\n",
            terminal_dim(&b->terminal), terminal_plain(&b->terminal));
-    printf(
-        "%sframes       ms   p99 %%    CPU %%   %% of time     seen   95 %% interval   verdict%s\n",
-        terminal_dim(&b->terminal), terminal_plain(&b->terminal));
+    printf("%sframes       ms   p99 %%    CPU %%   %% of time     seen   95 %%        verdict%s\n",
+           terminal_dim(&b->terminal), terminal_plain(&b->terminal));
 }
 
 static void text_row(const struct bench *b, const struct bench_row *r)
@@ -264,7 +263,7 @@ static void text_row(const struct bench *b, const struct bench_row *r)
     char interval[80];
     const struct terminal *t = &b->terminal;
     interval_text(r, interval, sizeof interval);
-    printf("%6u %8.2f %8.2f %8.2f %10.1f %9llu   %-16s%s%s%s\n", r->block_frames, latency_ms(b, r),
+    printf("%6u %8.2f %8.2f %8.2f %10.1f %9llu   %-13s%s%s%s\n", r->block_frames, latency_ms(b, r),
            (double)r->contract.duration_ns_p99 / 1e7 / bench_block_s(b, r), 100 * r->thread_load,
            (double)r->contract.lateness_ns_p999 / 1e7 / bench_deadline_s(b, r),
            (unsigned long long)r->contract.misses_total, interval,
@@ -325,8 +324,8 @@ static void text_notes(const struct bench *b)
             text_causes(&b->rows[i]);
     }
     bench_rate_text(odds_an_hour(0, b->rows[0].seconds).interval.high, high, sizeof high);
-    printf("An hour: exact two-sided Poisson interval (Garwood). None in %g s allows up to %s;\n"
-           "a longer -t narrows it.\n",
+    printf("An hour: exact two-sided Poisson interval (Garwood 1936); none in %g s allows\n"
+           "up to %s. A longer -t narrows it.\n",
            b->rows[0].seconds, high);
 }
 
