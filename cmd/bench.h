@@ -1,7 +1,7 @@
 /*
  * bench.h - takt bench, shared by the files it is made of: verb_bench.c (what is asked, in which
  * order), bench_measure.c (one block size), bench_machine.c (where), bench_report.c (lines and
- * tables), bench_html.c (the picture).
+ * tables), bench_html.c and bench_plot.c (the picture).
  */
 #ifndef CMD_BENCH_H
 #define CMD_BENCH_H
@@ -66,13 +66,6 @@ int bench_measure(struct bench *b, uint32_t block_frames, struct bench_row *row)
 /* How many steps of the known work a nanosecond holds, at best. Takes a tenth of a second. */
 double bench_calibrate(void);
 
-/* The time from due to deadline, and a block's own, in seconds. */
-double bench_deadline_s(const struct bench *b, const struct bench_row *row);
-double bench_block_s(const struct bench *b, const struct bench_row *row);
-/* What the worst block had left of the former, as a share of it. */
-double bench_slack_least(const struct bench *b, const struct bench_row *row);
-uint32_t bench_latency_frames(const struct bench_row *row);
-
 /* ---- bench_machine.c ------------------------------------------------------------------------- */
 
 void bench_machine_read(struct bench_machine *m);
@@ -90,6 +83,17 @@ void bench_print_row(const struct bench *b,
                      const struct bench_row *row);             /* as soon as it is known */
 void bench_print_end(const struct bench *b, const char *html); /* html: its path, or NULL */
 
+/* Figures of a row, as they are shown. */
+double bench_block_s(const struct bench *b, const struct bench_row *row);
+double bench_deadline_s(const struct bench *b, const struct bench_row *row); /* from due on */
+double bench_deadline_ms(const struct bench *b, const struct bench_row *row);
+double bench_slack_least(const struct bench *b, const struct bench_row *row); /* share of that */
+uint32_t bench_latency_frames(const struct bench_row *row);
+double bench_latency_ms(const struct bench *b, const struct bench_row *row);
+double bench_callback_p50(const struct bench *b, const struct bench_row *row); /* % of the block */
+double bench_callback_p99(const struct bench *b, const struct bench_row *row);
+double bench_thread_percent(const struct bench *b, const struct bench_row *row); /* 0 if unknown */
+
 /* A few words each, for the text and for the picture. */
 void bench_verdict_text(const struct bench *b, char *to, size_t size); /* "use 128: …" */
 /* The row to be recommended, or the one that comes nearest, or -1; see odds_choose. */
@@ -104,5 +108,11 @@ void bench_rate_text(double misses_an_hour, char *to, size_t size);    /* 0, 9.1
 
 /* Writes the whole page, well-formed XML as well as HTML. */
 void bench_html(const struct bench *b, FILE *to);
+
+/* ---- bench_plot.c ---------------------------------------------------------------------------- */
+
+/* The page's four panels. */
+void bench_plots(const struct bench *b, FILE *to);
+const char *bench_class(enum odds_verdict v); /* for its colour */
 
 #endif

@@ -41,26 +41,6 @@ struct measuring {
     int64_t first_cpu_ns, last_cpu_ns, first_ns, last_ns;
 };
 
-double bench_block_s(const struct bench *b, const struct bench_row *row)
-{
-    return (double)row->block_frames / b->rate_hz;
-}
-
-double bench_deadline_s(const struct bench *b, const struct bench_row *row)
-{
-    return (double)row->host_block_frames / b->rate_hz;
-}
-
-double bench_slack_least(const struct bench *b, const struct bench_row *row)
-{
-    return (double)row->contract.slack_ns_min / 1e9 / bench_deadline_s(b, row);
-}
-
-uint32_t bench_latency_frames(const struct bench_row *row)
-{
-    return row->latency_in_frames + row->latency_out_frames + row->adapter_frames;
-}
-
 struct takt_stream_cfg bench_stream(const struct bench *b, uint32_t block_frames)
 {
     struct takt_stream_cfg c = options_stream(b->options);

@@ -8,6 +8,54 @@
 #include <math.h>
 #include <string.h>
 
+/* ---- Figures ----------------------------------------------------------------------------------
+ */
+
+double bench_block_s(const struct bench *b, const struct bench_row *row)
+{
+    return (double)row->block_frames / b->rate_hz;
+}
+
+double bench_deadline_s(const struct bench *b, const struct bench_row *row)
+{
+    return (double)row->host_block_frames / b->rate_hz;
+}
+
+double bench_slack_least(const struct bench *b, const struct bench_row *row)
+{
+    return (double)row->contract.slack_ns_min / 1e9 / bench_deadline_s(b, row);
+}
+
+uint32_t bench_latency_frames(const struct bench_row *row)
+{
+    return row->latency_in_frames + row->latency_out_frames + row->adapter_frames;
+}
+
+double bench_latency_ms(const struct bench *b, const struct bench_row *row)
+{
+    return 1e3 * bench_latency_frames(row) / b->rate_hz;
+}
+
+double bench_deadline_ms(const struct bench *b, const struct bench_row *row)
+{
+    return 1e3 * bench_deadline_s(b, row);
+}
+
+double bench_callback_p50(const struct bench *b, const struct bench_row *row)
+{
+    return (double)row->contract.duration_ns_p50 / 1e7 / bench_block_s(b, row);
+}
+
+double bench_callback_p99(const struct bench *b, const struct bench_row *row)
+{
+    return (double)row->contract.duration_ns_p99 / 1e7 / bench_block_s(b, row);
+}
+
+double bench_thread_percent(const struct bench *b, const struct bench_row *row)
+{
+    return isfinite(row->thread_load) ? 100 * row->thread_load : 0;
+}
+
 /* ---- A few words ------------------------------------------------------------------------------
  */
 
@@ -30,11 +78,6 @@ int bench_recommended(const struct bench *b, bool *is_safe)
     return odds_choose(choices, b->row_count, is_safe);
 }
 
-static double latency_ms(const struct bench *b, const struct bench_row *r)
-{
-    return 1e3 * bench_latency_frames(r) / b->rate_hz;
-}
-
 void bench_verdict_text(const struct bench *b, char *to, size_t size)
 {
     bool is_safe;
@@ -46,11 +89,11 @@ void bench_verdict_text(const struct bench *b, char *to, size_t size)
         snprintf(to, size, "no size holds here; try larger blocks or less load");
     else if (is_safe)
         snprintf(to, size, "use %u: the least latency that is safe, %.2f ms", r->block_frames,
-                 latency_ms(b, r));
+                 bench_latency_ms(b, r));
     else
         snprintf(to, size, "no size is %s; %u comes nearest, at %.2f ms",
                  r->verdict == ODDS_SAFE ? "sure, as a larger one missed" : "safe", r->block_frames,
-                 latency_ms(b, r));
+                 bench_latency_ms(b, r));
 }
 
 void bench_load_text(const struct bench *b, char *to, size_t size)
@@ -139,7 +182,7 @@ static void json_row(const struct bench *b, const struct bench_row *r)
     json_int(&j, "adapter", r->adapter_frames);
     json_int(&j, "total", bench_latency_frames(r));
     json_close(&j, '}');
-    json_number(&j, "latency_ms", latency_ms(b, r), 4);
+    json_number(&j, "latency_ms", bench_latency_ms(b, r), 4);
     json_number(&j, "block_us", block_ns / 1e3, 3);
     json_number(&j, "deadline_us", 1e6 * bench_deadline_s(b, r), 3);
     json_open(&j, "callback_load", '{');
@@ -263,8 +306,8 @@ static void text_row(const struct bench *b, const struct bench_row *r)
     char interval[80];
     const struct terminal *t = &b->terminal;
     interval_text(r, interval, sizeof interval);
-    printf("%6u %8.2f %8.2f %8.2f %10.1f %9llu   %-13s%s%s%s\n", r->block_frames, latency_ms(b, r),
-           (double)r->contract.duration_ns_p99 / 1e7 / bench_block_s(b, r), 100 * r->thread_load,
+    printf("%6u %8.2f %8.2f %8.2f %10.1f %9llu   %-13s%s%s%s\n", r->block_frames,
+           bench_latency_ms(b, r), bench_callback_p99(b, r), bench_thread_percent(b, r),
            (double)r->contract.lateness_ns_p999 / 1e7 / bench_deadline_s(b, r),
            (unsigned long long)r->contract.misses_total, interval,
            r->verdict == ODDS_SAFE ? terminal_good(t) : terminal_warn(t),

@@ -31,8 +31,8 @@ const struct verb verbs[] = {
      "With -o FILE the sound of the first part is recorded there.\n", "-o --strict -q -h",
      verb_demo},
     {"bench", "[EFFECT...]", "which block size holds on this machine",
-     "Measures latency, CPU and deadlines at each block size, for -t seconds each (10 by\n"
-     "default): with an empty callback, or with effects, or with known work (--load).\n"
+     "Measures latency, CPU and deadlines at each size for 10 s (-t): with an empty\n"
+     "callback, with effects, or with known work (--load).\n"
      "  takt bench\n"
      "  takt bench -i jack: -o jack: --blocks 64,128,256 -t 60 --load 30%\n"
      "Safe: nothing missed, and the worst block had a quarter of its time left. Too\n"

@@ -117,7 +117,7 @@ int odds_choose(const struct odds_choice *choices, int count, bool *is_safe)
 {
     int safe = -1, nearest = -1;
     uint64_t misses = 0;
-    double seconds = 0, least_rate = INFINITY;
+    double seconds = 0, least_rate = HUGE_VAL;
     for (int i = count - 1; i >= 0; i--) {
         const struct odds_choice *c = &choices[i];
         misses += c->misses;

@@ -144,7 +144,8 @@ static int run(struct bench *b, const char *html)
 
 int verb_bench(struct options *o)
 {
-    static struct bench b;
+    struct bench b = {.options = o};
+    struct takt_defaults defaults;
     int status;
     for (int i = 0; i < o->word_count; i++)
         if ((status = chain_add_word(&b.chain, o, o->words[i])))
@@ -154,9 +155,7 @@ int verb_bench(struct options *o)
         o->block_count = DEFAULT_BLOCKS;
     }
     o->seconds = o->seconds > 0 ? o->seconds : DEFAULT_SECONDS;
-    struct takt_defaults defaults;
     takt_defaults_get(&defaults);
-    b.options = o;
     b.in = o->in ? o->in : defaults.in_device;
     b.out = o->out ? o->out : defaults.out_device;
     const char *html = o->no_html ? NULL : o->html ? o->html : "bench.html";
