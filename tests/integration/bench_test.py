@@ -9,6 +9,7 @@ Nothing here depends on how fast or how quiet the machine is: only on what was c
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -246,6 +247,17 @@ def a_picture_replaces_the_one_before_and_what_a_link_leads_to():
     check_picture("old.html", rows)
     equal(os.stat("old.html").st_mode & 0o777, 0o666 & ~current_umask(), "mode")
     equal(sorted(os.listdir()), ["link.html", "old.html"])
+
+
+@test
+def a_picture_that_may_not_grow_is_told_and_leaves_the_old_one():
+    open("bench.html", "w").write("old")
+    said = bench("--blocks", "64", "-t", "0.1", "--json", status=1,
+                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+    equal(said.err, "takt: bench: bench.html: cannot write it: File too large\n")
+    rows, summary = parts(said.lines())
+    equal((len(rows), summary["html"]), (1, None))
+    equal((os.listdir(), open("bench.html").read()), (["bench.html"], "old"))
 
 
 def current_umask():
