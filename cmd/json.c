@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <math.h>
 
-/* The length of the UTF-8 sequence at s, or 0 when it is none (RFC 3629). */
-static int sequence_length(const unsigned char *s)
+int utf8_length(const char *text)
 {
+    const unsigned char *s = (const unsigned char *)text;
     int length = s[0] < 0x80                   ? 1
                  : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
                  : (s[0] & 0xf0) == 0xe0       ? 3
@@ -26,7 +26,7 @@ static void put_string(FILE *to, const char *text)
     const unsigned char *s = (const unsigned char *)text;
     fputc('"', to);
     while (*s) {
-        int length = sequence_length(s);
+        int length = utf8_length((const char *)s);
         if (length == 0) {
             fputs("\\ufffd", to);
             length = 1;

@@ -23,4 +23,7 @@ void json_bool(struct json *j, const char *key, bool value);
 void json_raw(struct json *j, const char *key, const char *value); /* is JSON already */
 void json_end_line(struct json *j);
 
+/* The bytes of the UTF-8 sequence that text begins with, or 0 when it is none (RFC 3629). */
+int utf8_length(const char *text);
+
 #endif

@@ -29,9 +29,23 @@ const struct verb verbs[] = {
      "  takt run in.wav gain=-2dB out.wav --fast\n"
      "  takt run sim:voice null: -t 5 -b 64 --json\n",
      "-i -o -f --dither " STREAM_OPTIONS, verb_run},
+    {"latency", "", "the way from the output back into the input, measured",
+     "A noise is played, and what comes back is compared with it: connect the output\n"
+     "with the input by a cable, or in the sound server.\n"
+     "  takt latency -i sim:loop -o sim:loop --fast\n",
+     "-i -o -r -b -c -t --latency --fast --priority --json --strict -h", verb_latency},
     {"demo", "", "15 s of everything, without a sound card",
      "With -o FILE the sound of the first part is recorded there.\n", "-o --strict -q -h",
      verb_demo},
+    {"bench", "[EFFECT...]", "which block size holds on this machine",
+     "Measures latency, CPU and deadlines at each size for 10 s (-t): with an empty\n"
+     "callback, with effects, or with known work (--load).\n"
+     "  takt bench\n"
+     "  takt bench -i jack: -o jack: --blocks 64,128,256 -t 60 --load 30%\n"
+     "Safe: nothing missed, and the worst block had a quarter of its time left. Too\n"
+     "small: more than 60 misses an hour are sure. Risky: in between.\n",
+     "-i -o -r -t --blocks --load --html --no-html --latency --priority --json -q -v -h",
+     verb_bench},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -17,6 +17,10 @@ const struct option_info option_infos[] = {
     {"-t, --time", "SECONDS", "end by itself after so long"},
     {"-f, --format", "FORMAT", "of a recording: s16, s24, s32, f32 or u8"},
     {"--latency", "L", "low, high, or seconds"},
+    {"--blocks", "LIST", "block sizes to compare, as in 64,256"},
+    {"--load", "SHARE", "use up so much of each block's time, as in 30%"},
+    {"--html", "FILE", "where to keep the picture; bench.html by default"},
+    {"--no-html", NULL, "keep no picture"},
     {"--dither", NULL, "triangular dither where a recording loses bits"},
     {"--fast", NULL, "on a virtual clock: fast, and alike on every run"},
     {"--seed", "N", "of all chance in sim: and dither; 1 by default"},
@@ -203,6 +207,43 @@ static int take_latency(struct options *o, const char *name, const char *v)
     return 0;
 }
 
+/* "64,256": no size twice. They are kept in ascending order. */
+static int take_blocks(struct options *o, const char *name, const char *v)
+{
+    const char *at = v;
+    for (o->block_count = 0; o->block_count < BLOCKS_MAX; at++) {
+        char number[16];
+        uint64_t n;
+        int length = (int)strcspn(at, ","), i = o->block_count;
+        snprintf(number, sizeof number, "%.*s", length, at);
+        if (length > 15 || !read_whole(number, 1, TAKT_BLOCK_FRAMES_MAX, &n))
+            return bad(o, name, v, "not whole numbers between 1 and 16384 with commas; try 64,256");
+        for (; i > 0 && o->blocks[i - 1] > n; i--)
+            o->blocks[i] = o->blocks[i - 1];
+        if (i > 0 && o->blocks[i - 1] == n)
+            return complain(o, EXIT_USAGE, "%s %s: %s is there twice", name, v, number);
+        o->blocks[i] = (uint32_t)n;
+        o->block_count++;
+        at += length;
+        if (!*at)
+            return 0;
+    }
+    return complain(o, EXIT_USAGE, "%s %s: more than %d sizes", name, v, BLOCKS_MAX);
+}
+
+static int take_load(struct options *o, const char *name, const char *v)
+{
+    char number[16];
+    uint64_t percent;
+    snprintf(number, sizeof number, "%s", v);
+    number[strcspn(number, "%")] = '\0';
+    const char *rest = v + strlen(number);
+    if ((*rest && strcmp(rest, "%") != 0) || !read_whole(number, 0, 95, &percent))
+        return bad(o, name, v, "not a whole number of percent between 0 and 95; try 30%");
+    o->load = (double)percent / 100;
+    return 0;
+}
+
 /* Options are told apart by their last name, which is the long one. */
 static int take(struct options *o, const struct option_info *info, const char *name, const char *v)
 {
@@ -233,6 +274,15 @@ static int take(struct options *o, const struct option_info *info, const char *n
             return bad(o, name, v, "not one of s16, s24, s32, f32, u8");
     } else if (!strcmp(key, "latency")) {
         return take_latency(o, name, v);
+    } else if (!strcmp(key, "blocks")) {
+        return take_blocks(o, name, v);
+    } else if (!strcmp(key, "load")) {
+        return take_load(o, name, v);
+    } else if (!strcmp(key, "html")) {
+        if (!*v)
+            return bad(o, name, v, "no file's name; try bench.html");
+        o->html = v;
+        o->no_html = false;
     } else if (!strcmp(key, "seed")) {
         if (!read_whole(v, 1, UINT64_MAX / 16, &o->seed))
             return bad(o, name, v, "not a whole number from 1 on");
@@ -243,10 +293,11 @@ static int take(struct options *o, const struct option_info *info, const char *n
             return bad(o, name, v, "not off or a whole number between 1 and 98; try 70");
         o->priority = n ? (int)n : TAKT_PRIORITY_OFF;
     } else {
-        bool *flags[] = {&o->json, &o->strict, &o->quiet, &o->verbose,
-                         &o->help, &o->fast,   &o->watch};
-        const char *const keys[] = {"json", "strict", "quiet", "verbose", "help", "fast", "watch"};
-        for (int i = 0; i < 7; i++)
+        bool *flags[] = {&o->json, &o->strict, &o->quiet,   &o->verbose,
+                         &o->help, &o->fast,   &o->no_html, &o->watch};
+        const char *const keys[] = {"json", "strict", "quiet",   "verbose",
+                                    "help", "fast",   "no-html", "watch"};
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
             if (!strcmp(key, keys[i]))
                 *flags[i] = true;
         if (!strcmp(key, "dither"))
@@ -284,6 +335,12 @@ int options_read(struct options *o, const char *taken, int count, char **argumen
             return unknown_option(o, a);
         char name[32];
         snprintf(name, sizeof name, "%.*s", (int)length, a);
+        if (!option_in(info, taken) && !strcmp(o->verb, "bench") && !strcmp(info->names, "--fast"))
+            return complain(
+                o, EXIT_USAGE,
+                "%s: takt bench has no such option: on a virtual clock there is nothing "
+                "to measure",
+                name);
         if (!option_in(info, taken))
             return complain(o, EXIT_USAGE, "%s: takt %s has no such option; see takt %s --help",
                             name, o->verb, o->verb);

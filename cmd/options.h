@@ -10,6 +10,7 @@
 #include <takt/takt.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_BROKEN = 3, WORDS_MAX = 64 };
+enum { BLOCKS_MAX = 32 };
 
 struct options {
     const char *verb;
@@ -23,6 +24,11 @@ struct options {
     uint64_t seed;
     int priority;
     bool json, strict, quiet, verbose, help, fast, watch;
+    uint32_t blocks[BLOCKS_MAX]; /* that bench compares, ascending */
+    int block_count;             /* 0: nobody said */
+    double load;                 /* share of a block's time that bench shall use up, 0..0.95 */
+    const char *html;            /* NULL: nobody said */
+    bool no_html;
     const char *words[WORDS_MAX]; /* what is no option, in order */
     int word_count;
 };

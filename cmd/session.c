@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum { REDRAW_MS = 40, FAST_POLL_MS = 1, READINGS = 256 };
@@ -105,10 +104,10 @@ static void take_readings(struct running *r)
 
 static void take_signal(struct running *r)
 {
-    struct signalfd_siginfo signal;
-    if (read(r->session->signals, &signal, sizeof signal) != sizeof signal)
+    int signal = signals_next(&r->session->signals);
+    if (!signal)
         return;
-    if (signal.ssi_signo == SIGTSTP) {
+    if (signal == SIGTSTP) {
         terminal_end(&r->terminal); /* the shell gets it back whole */
         raise(SIGSTOP);
         return;
@@ -122,7 +121,7 @@ static void watch(struct running *r)
     bool draws = r->terminal.live && !o->json && !o->quiet;
     int64_t next_draw_ns = 0;
     struct pollfd fds[] = {{.fd = takt_stream_event_fd(r->stream), .events = POLLIN},
-                           {.fd = r->session->signals, .events = POLLIN}};
+                           {.fd = r->session->signals.fd, .events = POLLIN}};
     while (!r->ends) {
         enum takt_state state = takt_stream_state(r->stream);
         bool over = state == TAKT_STATE_STOPPED || state == TAKT_STATE_STUCK;
@@ -180,7 +179,7 @@ static void stop(struct running *r)
     sigset_t ours;
     atomic_store(&r->leaves, true);
     terminal_end(&r->terminal);
-    sigprocmask(SIG_SETMASK, &r->session->signals_before, &ours);
+    sigprocmask(SIG_SETMASK, &r->session->signals.before, &ours);
     int err = takt_stream_stop(r->stream);
     sigprocmask(SIG_SETMASK, &ours, NULL);
     take_events(r);
@@ -216,23 +215,10 @@ static int run(struct running *r)
     return r->failed ? EXIT_FAILED : EXIT_OK;
 }
 
-/* Until when the signals are taken by the main thread alone. */
-static void block_signals(struct session *s)
-{
-    sigset_t ours;
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGHUP);
-    sigaddset(&ours, SIGTSTP);
-    sigprocmask(SIG_BLOCK, &ours, &s->signals_before);
-    s->signals = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
 int session_run(struct session *s)
 {
     struct running r = {.session = s, .next_text_s = text_every_s};
-    block_signals(s);
+    signals_take(&s->signals);
     terminal_init(&r.terminal);
     int status = run(&r);
     terminal_end(&r.terminal);
@@ -241,9 +227,7 @@ int session_run(struct session *s)
     takt_ring_destroy(r.readings);
     free(r.scratch);
     free(r.latest);
-    if (s->signals >= 0)
-        close(s->signals);
-    sigprocmask(SIG_SETMASK, &s->signals_before, NULL);
+    signals_give_back(&s->signals);
     return status ? status : session_verdict(s->options, &s->contract);
 }
 

@@ -7,8 +7,7 @@
 
 #include "chain.h"
 #include "options.h"
-
-#include <signal.h>
+#include "signals.h"
 
 struct session {
     const struct options *options;
@@ -25,8 +24,7 @@ struct session {
     struct takt_contract_snapshot contract;
     struct takt_stream_actual actual;
     /* Its own: */
-    int signals;
-    sigset_t signals_before;
+    struct signals signals;
 };
 
 /* Runs it to its end. Returns the exit status. */

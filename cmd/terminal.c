@@ -196,7 +196,7 @@ void terminal_clear(struct terminal *t)
     if (!t->drawn)
         return;
     go_to_top(t);
-    append_text(t, "\033[J");
+    append_text(t, "\033[J\033[?25h"); /* it may be the last picture */
     flush(t);
     t->drawn = 0;
 }

@@ -1,13 +1,12 @@
 #include "json.h"
 #include "output.h"
+#include "signals.h"
 #include "terminal.h"
 #include "verbs.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 /* change: how it came to be told, or NULL. */
@@ -133,12 +132,12 @@ static int count_change(int count, const struct takt_device_change *c)
 }
 
 /* Until a signal, the end of the time, or the end of whoever reads. */
-static int follow(const struct options *o, struct takt_device_watch *w, int signals)
+static int follow(const struct options *o, struct takt_device_watch *w, struct signals *signals)
 {
     struct table table = {.indent = CHANGE_WIDTH, .id_width = ID_WIDTH_MOST};
     struct takt_device_change c;
     struct pollfd fds[] = {{.fd = takt_device_watch_fd(w), .events = POLLIN},
-                           {.fd = signals, .events = POLLIN},
+                           {.fd = signals->fd, .events = POLLIN},
                            {.fd = STDOUT_FILENO}};
     int64_t end_ns = o->seconds ? takt_now_ns() + (int64_t)(o->seconds * 1e9) : INT64_MAX;
     int64_t left_ns = 0;
@@ -158,7 +157,12 @@ static int follow(const struct options *o, struct takt_device_watch *w, int sign
                           ? 100000
                           : (int)(left_ns / 1000000) + 1;
         poll(fds, 3, left_ns > 0 ? wait_ms : 0);
-    } while (!fds[1].revents && !fds[2].revents && left_ns > 0);
+        int signal = signals_next(signals);
+        if (signal == SIGTSTP)
+            raise(SIGSTOP);
+        else if (signal)
+            break;
+    } while (!fds[2].revents && left_ns > 0);
     return count;
 }
 
@@ -166,20 +170,15 @@ static int watch(struct options *o)
 {
     struct takt_device_watch *w;
     struct takt_error e;
-    sigset_t ours;
+    struct signals signals;
     if (o->word_count)
         return complain(o, EXIT_USAGE, "--watch: it is for all devices; leave out %s", o->words[0]);
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGHUP);
-    sigprocmask(SIG_BLOCK, &ours, NULL);
-    int signals = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
+    signals_take(&signals);
     if (takt_device_watch_create(&w, &e) < 0)
         return complain(o, EXIT_FAILED, "%s", e.text);
-    int count = follow(o, w, signals);
+    int count = follow(o, w, &signals);
     takt_device_watch_destroy(w);
-    close(signals);
+    signals_give_back(&signals);
     if (o->json)
         print_summary(count);
     return EXIT_OK;

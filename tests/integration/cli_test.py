@@ -22,7 +22,7 @@ from program import (ENVIRONMENT, TAKT, Skip, check, equal, near, needs, one_lin
                      strict_json, test, tests_done)
 
 RECORDING = "/usr/share/sounds/alsa/Front_Center.wav"
-VERBS = ["devices", "meter", "play", "record", "run", "demo", "help"]
+VERBS = ["devices", "meter", "play", "record", "run", "demo", "bench", "help"]
 chance = random.Random(1)
 
 
@@ -43,7 +43,7 @@ def noise(name, count, channels=1):
 
 def option_names(verb):
     """Of its help: [("-i", "--in", "SOURCE"), ("", "--fast", "")]."""
-    found = re.findall(r"^  (?:(-\w), )?(--\w+)(?: ([A-Z]+))? ", run("help", verb).out, re.M)
+    found = re.findall(r"^  (?:(-\w), )?(--[\w-]+)(?: ([A-Z]+))? ", run("help", verb).out, re.M)
     check(found, f"no options in the help of {verb}")
     return found
 

@@ -21,7 +21,7 @@ VERBS = re.findall(r"^  takt (\w+)", run("help").out, re.M)
 
 def options(verb):
     """{"-i", "--in", …} of a verb's help."""
-    found = re.findall(r"^  (-\w)?(?:, )?(--\w+)?(?: [A-Z]+)? ", run("help", verb).out, re.M)
+    found = re.findall(r"^  (-\w)?(?:, )?(--[\w-]+)?(?: [A-Z]+)? ", run("help", verb).out, re.M)
     return {name for pair in found for name in pair if name}
 
 
@@ -57,7 +57,7 @@ def manual_page_has_each_option_and_no_other():
     described = set()
     for line in re.findall(r"^\.It Fl (.*)", manual(), re.M):
         described |= {"-" + name.replace("\\", "")
-                      for name in re.findall(r"(?:^|, )(\\?-?\w+)", line)}
+                      for name in re.findall(r"(?:^|, )((?:\\?-|\w)+)", line)}
     equal(described, EVERY_OPTION)
 
 

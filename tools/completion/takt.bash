@@ -7,7 +7,7 @@ _takt_verbs() {
 }
 
 _takt_options() {
-    "$1" help "$2" 2>/dev/null | grep -oE '^  (-., )?--[a-z]+' | tr -d ' ' | tr , '\n'
+    "$1" help "$2" 2>/dev/null | grep -oE '^  (-., )?--[a-z-]+' | tr -d ' ' | tr , '\n'
 }
 
 _takt_devices() {
@@ -23,11 +23,14 @@ _takt_candidates() {
     --priority) echo off ;;
     -i | --in | -o | --out) _takt_devices "$takt" && echo FILES ;;
     -r | --rate) printf '%s\n' 44100 48000 96000 ;;
-    -b | --block | -c | --channels | -t | --time | --seed) ;;
+    -b | --block | -c | --channels | -t | --time | --seed | --load) ;;
+    --blocks) printf '%s\n' 64,128,256 ;;
+    --html) echo FILES ;;
     *)
         case $verb:$word in
         *:-*) _takt_options "$takt" "$verb" ;;
         help:*) _takt_verbs "$takt" ;;
+        bench:*) echo gain= ;;
         run:g*) echo gain= && echo FILES ;;
         meter:* | devices:* | run:*) _takt_devices "$takt" && echo FILES ;;
         *) echo FILES ;;

@@ -11,8 +11,8 @@ function __takt_verb
 end
 
 function __takt_options
-    takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (?:-., )?(--[a-z]+)(?: [A-Z]+)? +(.*)$' '$1\t$2'
-    takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (-.), --[a-z]+(?: [A-Z]+)? +(.*)$' '$1\t$2'
+    takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (?:-., )?(--[a-z-]+)(?: [A-Z]+)? +(.*)$' '$1\t$2'
+    takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (-.), --[a-z-]+(?: [A-Z]+)? +(.*)$' '$1\t$2'
 end
 
 function __takt_devices
@@ -25,17 +25,19 @@ function __takt_after
 end
 
 function __takt_verb_is
-    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority -r --rate -b --block -c --channels -t --time --seed
+    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority -r --rate -b --block -c --channels -t --time --seed --blocks --load --html
 end
 
 complete -c takt -n 'test (count (commandline -opc)) -eq 1' -f -a '(__takt_verbs)'
 complete -c takt -n 'test (count (commandline -opc)) -gt 1; and string match -q -- "-*" (commandline -ct)' -f -a '(__takt_options)'
 complete -c takt -n '__takt_verb_is meter devices run' -a '(__takt_devices)'
 complete -c takt -n '__takt_verb_is run' -a 'gain='
+complete -c takt -n '__takt_verb_is bench' -f -a 'gain='
 complete -c takt -n '__takt_verb_is help' -f -a '(__takt_verbs)'
 complete -c takt -n '__takt_after -i --in -o --out' -a '(__takt_devices)'
 complete -c takt -n '__takt_after -f --format' -f -a 's16 s24 s32 f32 u8'
 complete -c takt -n '__takt_after --latency' -f -a 'low high'
 complete -c takt -n '__takt_after --priority' -f -a off
 complete -c takt -n '__takt_after -r --rate' -f -a '44100 48000 96000'
-complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed' -f
+complete -c takt -n '__takt_after --blocks' -f -a '64,128,256'
+complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed --load' -f

@@ -1,0 +1,29 @@
+#include "signals.h"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+void signals_take(struct signals *s)
+{
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGTSTP);
+    sigprocmask(SIG_BLOCK, &ours, &s->before);
+    s->fd = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+int signals_next(struct signals *s)
+{
+    struct signalfd_siginfo signal;
+    return read(s->fd, &signal, sizeof signal) == sizeof signal ? (int)signal.ssi_signo : 0;
+}
+
+void signals_give_back(struct signals *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    sigprocmask(SIG_SETMASK, &s->before, NULL);
+}
