@@ -13,8 +13,8 @@
 
 const struct verb verbs[] = {
     {"devices", "[DEVICE]", "what can be listened and played to",
-     "With a DEVICE or a recording, only that one. With --watch a line for every change:\n"
-     "what is there already comes first, as added.\n",
+     "With a DEVICE or a recording, only that one. With --watch a line comes for\n"
+     "every change; what is there already comes first, as added.\n",
      "-w -t --json -h", verb_devices},
     {"meter", "[SOURCE]", "level, peak and contract of a source, live",
      "RMS is smoothed over 0.3 s, peaks are held for 1.5 s. A JSON line comes each\n"
@@ -29,11 +29,6 @@ const struct verb verbs[] = {
      "  takt run in.wav gain=-2dB out.wav --fast\n"
      "  takt run sim:voice null: -t 5 -b 64 --json\n",
      "-i -o -f --dither " STREAM_OPTIONS, verb_run},
-    {"latency", "", "the way from the output back into the input, measured",
-     "A noise is played, and what comes back is compared with it: connect the output\n"
-     "with the input by a cable, or in the sound server.\n"
-     "  takt latency -i sim:loop -o sim:loop --fast\n",
-     "-i -o -r -b -c -t --latency --fast --priority --json --strict -h", verb_latency},
     {"demo", "", "15 s of everything, without a sound card",
      "With -o FILE the sound of the first part is recorded there.\n", "-o --strict -q -h",
      verb_demo},
@@ -46,6 +41,11 @@ const struct verb verbs[] = {
      "small: more than 60 misses an hour are sure. Risky: in between.\n",
      "-i -o -r -t --blocks --load --html --no-html --latency --priority --json -q -v -h",
      verb_bench},
+    {"latency", "", "how long the way from output to input is",
+     "A noise is played, and what comes back is compared with it: connect the output\n"
+     "with the input by a cable, or in the sound server.\n"
+     "  takt latency -i sim:loop -o sim:loop --fast\n",
+     "-i -o -r -b -c -t --latency --fast --priority --json --strict -h", verb_latency},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -25,7 +25,7 @@ const struct option_info option_infos[] = {
     {"--fast", NULL, "on a virtual clock: fast, and alike on every run"},
     {"--seed", "N", "of all chance in sim: and dither; 1 by default"},
     {"--priority", "P", "real-time priority 1 to 98, or off; 70 by default"},
-    {"-w, --watch", NULL, "go on, and tell of every change until Ctrl-C or the end of -t"},
+    {"-w, --watch", NULL, "go on, and tell of every change"},
     {"--json", NULL, "JSON lines on stdout; the last one is the summary"},
     {"--strict", NULL, "exit with 3 when a deadline was missed"},
     {"-q, --quiet", NULL, "no live view, and no summary but with --json"},

@@ -21,20 +21,11 @@ static int refuse(const struct options *o, const struct takt_error *e)
     return complain(o, e->code == TAKT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED, "%s", e->text);
 }
 
-/* A file that need not be there yet cannot be asked, but has a name without a scheme. */
-static bool is_recording(const char *id)
-{
-    struct takt_device_info info;
-    if (takt_device_query(id, &info, NULL) >= 0)
-        return !strcmp(info.backend, "file");
-    return !strchr(id, ':') || !strncmp(id, "file:", 5);
-}
-
 static int refuse_recordings(const struct bench *b)
 {
     const char *ids[] = {b->in, b->out};
     for (int i = 0; i < 2; i++)
-        if (is_recording(ids[i]))
+        if (verb_is_recording(ids[i]))
             return complain(b->options, EXIT_USAGE,
                             "%s: a recording has no deadline; name a device", ids[i]);
     return 0;

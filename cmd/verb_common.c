@@ -79,3 +79,11 @@ int verb_session(const struct options *o, struct session *s, const char *source,
     }
     return 0;
 }
+
+bool verb_is_recording(const char *id)
+{
+    struct takt_device_info info;
+    if (takt_device_query(id, &info, NULL) >= 0)
+        return is_file(&info);
+    return !strchr(id, ':') || !strncmp(id, "file:", 5);
+}

@@ -7,11 +7,10 @@
 
 #include <math.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { RESTARTS_MAX = 20, POLL_MS = 20 };
+enum { TRIES = 8, POLL_MS = 20 };
 
 struct latency {
     const struct options *options;
@@ -20,7 +19,7 @@ struct latency {
     struct takt_stream_actual actual;
     struct takt_roundtrip_found found;
     struct signals signals;
-    _Atomic int breaks; /* in the sound, so far */
+    uint64_t most_frames; /* after which it is given up */
 };
 
 static enum takt_next process(const struct takt_block *b, void *arg)
@@ -29,12 +28,11 @@ static enum takt_next process(const struct takt_block *b, void *arg)
     uint32_t broken = TAKT_INPUT_OVERFLOW | TAKT_INPUT_UNDERFLOW | TAKT_OUTPUT_OVERFLOW |
                       TAKT_OUTPUT_UNDERFLOW | TAKT_DEVICE_AWAY;
     uint64_t lost = b->lost_frames + (b->flags & broken ? 1 : 0);
-    if (lost)
-        atomic_fetch_add_explicit(&l->breaks, 1, memory_order_relaxed);
     takt_roundtrip_process(l->roundtrip, b->in[0], b->out[0], b->frames, lost);
     for (uint32_t c = 1; c < b->out_channels; c++)
         memcpy(b->out[c], b->out[0], b->frames * sizeof(float));
-    return takt_roundtrip_done(l->roundtrip) ? TAKT_ABORT : TAKT_CONTINUE;
+    return takt_roundtrip_done(l->roundtrip) || b->position > l->most_frames ? TAKT_ABORT
+                                                                             : TAKT_CONTINUE;
 }
 
 static int refuse(const struct options *o, const struct takt_error *e)
@@ -78,11 +76,9 @@ static int make_stream(struct latency *l)
     cfg.process = process;
     cfg.arg = l;
     const char *ids[] = {cfg.in.device, cfg.out.device};
-    for (int i = 0; i < 2; i++) {
-        struct takt_device_info info;
-        if (takt_device_query(ids[i], &info, NULL) >= 0 && !strcmp(info.backend, "file"))
+    for (int i = 0; i < 2; i++)
+        if (verb_is_recording(ids[i]))
             return complain(o, EXIT_USAGE, "%s: a recording is no way back; name a device", ids[i]);
-    }
     if (takt_stream_create(&cfg, &l->stream, &e) < 0)
         return refuse(o, &e);
     takt_stream_actual(l->stream, &l->actual);
@@ -94,6 +90,7 @@ static int run(struct latency *l)
 {
     struct takt_error e;
     struct pollfd fd = {.fd = l->signals.fd, .events = POLLIN};
+    l->most_frames = TRIES * takt_roundtrip_length_frames(l->roundtrip);
     if (takt_stream_start(l->stream) < 0) {
         takt_stream_error(l->stream, &e);
         return complain(l->options, EXIT_FAILED, "%s", e.text);
@@ -101,9 +98,6 @@ static int run(struct latency *l)
     while (takt_stream_state(l->stream) != TAKT_STATE_STOPPED) {
         if (takt_stream_state(l->stream) == TAKT_STATE_RUNNING)
             takt_stream_actual(l->stream, &l->actual);
-        if (atomic_load(&l->breaks) > RESTARTS_MAX)
-            return complain(l->options, EXIT_FAILED,
-                            "the sound breaks too often to be measured; try larger blocks");
         poll(&fd, 1, POLL_MS);
         int signal = signals_next(&l->signals);
         if (signal == SIGTSTP)
@@ -115,7 +109,10 @@ static int run(struct latency *l)
         takt_stream_error(l->stream, &e);
         return complain(l->options, EXIT_FAILED, "%s", e.text);
     }
-    return 0;
+    return takt_roundtrip_done(l->roundtrip)
+               ? 0
+               : complain(l->options, EXIT_FAILED,
+                          "the sound breaks too often to be measured; try larger blocks");
 }
 
 /* ---- What came of it ------------------------------------------------------------------------- */

@@ -37,4 +37,7 @@ int verb_words(const struct options *o, int least, int most, const char *usage);
  * 0, or EXIT_USAGE after saying why: a --fast without end, a sink that is the source. */
 int verb_session(const struct options *o, struct session *s, const char *source, const char *sink);
 
+/* A file that need not be there yet cannot be asked, but has a name without a scheme. */
+bool verb_is_recording(const char *id);
+
 #endif

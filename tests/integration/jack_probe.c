@@ -2,6 +2,7 @@
  * A native JACK client for comparison:
  *
  *     jack-probe thru NAME           passes in_1 to out_1, until it is ended
+ *     jack-probe delay NAME N        the same, N frames later
  *     jack-probe measure TO FROM     sends clicks to port TO and hears port FROM: prints the delay
  *                                    of each in frames, one a line, 10 of them
  */
@@ -13,10 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CLICKS = 10, EVERY_FRAMES = 9600 };
+enum { CLICKS = 10, EVERY_FRAMES = 9600, DELAY_MAX = 1 << 16 };
 
 static jack_port_t *in, *out;
 static bool measures;
+static uint64_t delay;
+static float line[DELAY_MAX];
 static uint64_t now_frame, sent_frame;
 static bool waits;
 static _Atomic int heard;
@@ -47,7 +50,10 @@ static int process(jack_nframes_t frames, void *arg)
     if (measures)
         listen_and_click(from, to, frames);
     else
-        memcpy(to, from, frames * sizeof *to);
+        for (jack_nframes_t i = 0; i < frames; i++, now_frame++) {
+            line[now_frame % DELAY_MAX] = from[i];
+            to[i] = line[(now_frame - delay) % DELAY_MAX];
+        }
     return 0;
 }
 
@@ -60,6 +66,8 @@ int main(int argc, char **argv)
     if (argc < 3)
         return 2;
     measures = !strcmp(argv[1], "measure");
+    if (!strcmp(argv[1], "delay") && argc > 3)
+        delay = strtoul(argv[3], NULL, 10) % DELAY_MAX;
     jack_set_error_function(say_nothing);
     jack_set_info_function(say_nothing);
     jack_client_t *client =

@@ -49,8 +49,10 @@ class Server:
         for program in self.started:
             program.kill()
             program.communicate()
-        if self.process.poll() is None:
-            self.end(signal.SIGKILL)
+        # One that was killed stays in JACK's table of eight, until its like has ended well.
+        if self.process.poll() is not None:
+            self.begin()
+        self.end()
 
     def start(self, *command, **more):
         program = subprocess.Popen(command, **{"stdin": subprocess.DEVNULL, **more},
