@@ -125,10 +125,12 @@ class Jack:
     def connect(self, *ports):
         """As soon as the ports are there."""
         for _ in range(500):
-            if self.tool("jack_connect", *ports).returncode == 0:
+            said = self.tool("jack_connect", *ports)
+            if said.returncode == 0:
                 return
             time.sleep(0.02)
-        raise AssertionError(f"cannot connect {ports}")
+        ended = [(p.args, p.communicate()) for p in self.programs if p.poll() is not None]
+        raise AssertionError(f"cannot connect {ports}: {said.stderr}; ended: {ended}")
 
     def through(self, ports, delay):
         """A way from one port to the other, that many frames long; None: straight."""
