@@ -19,13 +19,13 @@ struct sine_fit {
 
 static inline void sine_fit_add(struct sine_fit *f, double angle, double sample)
 {
-    const long double basis[3] = {sin(angle), cos(angle), 1};
+    const long double basis[3] = {(long double)sin(angle), (long double)cos(angle), 1};
     for (int i = 0; i < 3; i++) {
-        f->with[i] += basis[i] * sample;
+        f->with[i] += basis[i] * (long double)sample;
         for (int j = 0; j < 3; j++)
             f->products[i][j] += basis[i] * basis[j];
     }
-    f->squares += (long double)sample * sample;
+    f->squares += (long double)sample * (long double)sample;
 }
 
 static inline double sine_fit_snr_db(const struct sine_fit *f)

@@ -57,7 +57,8 @@ TAKT_API int takt_device_query(const char *id, struct takt_device_info *out, str
  *
  * The devices that are there already come first, as added, so that no change falls between a list
  * and a watch. What came and went before anybody asked is not told. It takes about a tenth of a
- * second for a change to be told where the sound system tells of it (PipeWire, JACK), else a second.
+ * second for a change to be told where the sound system tells of it (PipeWire, JACK), else a
+ * second.
  */
 enum takt_device_change_type {
     TAKT_DEVICE_ADDED = 1,

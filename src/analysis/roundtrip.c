@@ -220,7 +220,8 @@ static double db(double ratio)
 static double fraction_at(const double *x, uint32_t length, uint32_t peak)
 {
     double sign = x[peak] < 0 ? -1 : 1, b = sign * x[peak];
-    double a = sign * x[(peak + length - 1) % length], c = sign * x[(peak + 1) % length];
+    double a = sign * x[peak ? peak - 1 : length - 1],
+           c = sign * x[peak + 1 < length ? peak + 1 : 0];
     double bend = a - 2 * b + c;
     return bend < 0 ? 0.5 * (a - c) / bend : 0;
 }
@@ -237,7 +238,7 @@ int takt_roundtrip_analyse(struct takt_roundtrip *r, struct takt_roundtrip_found
     correlate(r, response);
     uint32_t peak = largest(response, r->length, 0, 0);
     uint32_t echo = largest(response, r->length, peak, ECHO_AWAY);
-    uint32_t others = 0;
+    uint32_t others = 1; /* one too many among a thousand, but never 0 */
     for (uint32_t k = 0; k < r->length; k++)
         if (distance(k, peak, r->length) >= ECHO_AWAY) {
             squares += response[k] * response[k];

@@ -149,9 +149,10 @@ static int process(jack_nframes_t frames, void *arg)
     struct jack_link *j = arg;
     const float *in[TAKT_CHANNELS_MAX];
     float *out[TAKT_CHANNELS_MAX];
+    const uint32_t outs = j->outs;
     for (uint32_t c = 0; c < j->ins; c++)
         in[c] = lib.jack_port_get_buffer(j->in[c], frames);
-    for (uint32_t c = 0; c < j->outs; c++)
+    for (uint32_t c = 0; c < outs; c++)
         out[c] = lib.jack_port_get_buffer(j->out[c], frames);
     jack_nframes_t frame = 0;
     jack_time_t begun = 0, next = 0;
@@ -188,7 +189,7 @@ static int process(jack_nframes_t frames, void *arg)
     j->counts = known;
     j->next_frame = frame + frames;
     if (!takt_link_cycle(&j->base, &c))
-        for (uint32_t ch = 0; ch < j->outs; ch++)
+        for (uint32_t ch = 0; ch < outs; ch++)
             memset(out[ch], 0, frames * sizeof(float));
     return 0;
 }

@@ -56,22 +56,26 @@ static uint32_t ports_of(const struct takt_pw_graph *g, const struct takt_pw_nod
     return n ? takt_pw_graph_ports(g, n->id, !is_input, is_monitor) : 0;
 }
 
+static void describe_default(struct answer *a, const struct takt_pw_node *out,
+                             const struct takt_pw_node *in)
+{
+    const struct takt_pw_node *one = out ? out : in;
+    if (in && out && in != out)
+        snprintf(a->default_of, sizeof a->default_of, "%s; %s", out->description, in->description);
+    else if (one)
+        snprintf(a->default_of, sizeof a->default_of, "%s", one->description);
+}
+
 static void look_around(const struct takt_pw_graph *g, struct answer *a)
 {
     bool is_monitor, ignored;
-    const struct takt_pw_node *n, *in = takt_pw_graph_find(g, "", true, &is_monitor),
-                                  *out = takt_pw_graph_find(g, "", false, &ignored);
+    const struct takt_pw_node *in = takt_pw_graph_find(g, "", true, &is_monitor);
+    const struct takt_pw_node *out = takt_pw_graph_find(g, "", false, &ignored), *n = NULL;
     a->rate_hz = g->rate_hz;
     a->quantum = g->quantum;
     a->quantum_min = g->quantum_min;
     a->quantum_max = g->quantum_max;
-    if (in && out && in != out)
-        snprintf(a->default_of, sizeof a->default_of, "%s; %s", out->description, in->description);
-    else
-        snprintf(a->default_of, sizeof a->default_of, "%s",
-                 out  ? out->description
-                 : in ? in->description
-                      : "");
+    describe_default(a, out, in);
     add(a, "", "", "", ports_of(g, in, true, is_monitor), ports_of(g, out, false, false));
     pw_array_for_each(n, &g->nodes)
     {

@@ -113,9 +113,14 @@ static void make_up(struct bridge *b, uint64_t lost)
     }
 }
 
+static struct bridge *bridge_of(struct takt_engine *face)
+{
+    return (struct bridge *)(void *)((char *)face - offsetof(struct bridge, face));
+}
+
 static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
 {
-    struct bridge *b = (struct bridge *)((char *)face - offsetof(struct bridge, face));
+    struct bridge *b = bridge_of(face);
     bool away = c->flags & TAKT_DEVICE_AWAY;
     if (atomic_load_explicit(&b->quit, memory_order_acquire))
         return false;
@@ -138,11 +143,6 @@ static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
                                                 .at_ns = takt_dll_due(&b->dll),
                                                 .frame_ns = b->dll.frame_ns});
     return true;
-}
-
-static struct bridge *bridge_of(struct takt_engine *face)
-{
-    return (struct bridge *)((char *)face - offsetof(struct bridge, face));
 }
 
 static void host_block(struct takt_engine *face, uint32_t frames)

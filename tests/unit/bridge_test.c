@@ -177,7 +177,7 @@ static void time_of_capture_is_true_to_a_frame(void)
                       0);
             CHECK(alone.bridge_frames == 0 && direct.count >= k.count);
             for (int i = 8; i < k.count; i++) { /* the drift is known by then */
-                double off = INFINITY;
+                double off = (double)INFINITY;
                 for (int j = 0; j < direct.count; j++)
                     off = fmin(off, fabs(k.at_ns[i] - direct.at_ns[j]));
                 CHECK_NEAR(off, 0, 1.5e9 / 48000);

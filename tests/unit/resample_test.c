@@ -313,7 +313,7 @@ static void what_is_no_number_passes_with_the_window(void)
 
 static void ratios_are_held_near_the_first(void)
 {
-    static const double wild[] = {0, -1, 1e9, NAN, INFINITY, 1e-300};
+    static const double wild[] = {0, -1, 1e9, (double)NAN, (double)INFINITY, 1e-300};
     for (int i = 0; i < 6; i++) {
         struct takt_resampler *r = open_resampler(1, TAKT_RESAMPLE_STANDARD, 1);
         struct feed f = {.r = r, .sound = noise_at, .channels = 1};
@@ -351,7 +351,7 @@ static void create_refuses_what_cannot_be(void)
     static const struct takt_resampler_cfg wrong[] = {
         {.channels = 65},      {.ratio = 17},
         {.ratio = -1},         {.ratio = 0.06},
-        {.ratio = 1e-300},     {.ratio = NAN},
+        {.ratio = 1e-300},     {.ratio = (double)NAN},
         {.frames_max = 70000}, {.quality = (enum takt_resample_quality)2}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct takt_resampler *r = (struct takt_resampler *)1;

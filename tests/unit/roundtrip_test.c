@@ -172,8 +172,8 @@ static void full_scale_and_what_is_no_number_are_counted_or_silence(void)
 static void settings_out_of_range_are_refused(void)
 {
     static const struct takt_roundtrip_cfg bad[] = {
-        {.order = 9},     {.order = 21},    {.periods = -1}, {.periods = 1001},
-        {.level = 1.001}, {.level = -0.01}, {.level = NAN}};
+        {.order = 9},     {.order = 21},    {.periods = -1},       {.periods = 1001},
+        {.level = 1.001}, {.level = -0.01}, {.level = (double)NAN}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct takt_roundtrip *r;
         struct takt_error e = {0};
