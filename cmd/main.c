@@ -29,6 +29,13 @@ const struct verb verbs[] = {
      "  takt run in.wav gain=-2dB out.wav --fast\n"
      "  takt run sim:voice null: -t 5 -b 64 --json\n",
      "-i -o -f --dither " STREAM_OPTIONS, verb_run},
+    {"latency", "", "how long sound takes from the output back to the input",
+     "Needs a way back: a cable, a link of JACK or PipeWire, or sim:loop. It plays noise at\n"
+     "-20 dBFS for some seconds, and compares what it measures with what was reported.\n"
+     "When nothing comes back it tries again until -t is over. --strict: exit with 3 when\n"
+     "the two disagree.\n"
+     "  takt latency -i sim:loop -o sim:loop -b 64 --fast\n",
+     "-i -o -r -b -t --latency --fast --seed --priority --json --strict -q -v -h", verb_latency},
     {"demo", "", "15 s of everything, without a sound card",
      "With -o FILE the sound of the first part is recorded there.\n", "-o --strict -q -h",
      verb_demo},

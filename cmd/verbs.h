@@ -22,6 +22,7 @@ int verb_meter(struct options *o);
 int verb_play(struct options *o);
 int verb_record(struct options *o);
 int verb_run(struct options *o);
+int verb_latency(struct options *o);
 int verb_demo(struct options *o);
 int verb_help(struct options *o);
 

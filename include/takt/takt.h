@@ -14,6 +14,7 @@
 #include "takt/memory.h"
 #include "takt/message_ring.h"
 #include "takt/ring.h"
+#include "takt/roundtrip.h"
 #include "takt/snapshot.h"
 #include "takt/stream.h"
 #include "takt/thread.h"
