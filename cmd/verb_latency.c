@@ -182,7 +182,7 @@ static void json_measured(struct json *j, const struct trip *t)
     }
     json_int(j, "measured_frames", r->frames);
     json_number(j, "measured_ms", ms_of(t, r->frames), 6);
-    json_number(j, "measured_fraction", r->fraction, 4);
+    json_number(j, "measured_fraction", rint(r->fraction * 1e4) / 1e4 + 0.0, 4); /* no -0 */
 }
 
 static void print_json(const struct trip *t)

@@ -45,12 +45,12 @@ enum takt_roundtrip_verdict {
 
 struct takt_roundtrip_result {
     enum takt_roundtrip_verdict verdict;
-    uint32_t frames;        /* from output to input, to the nearest; 0 unless measured */
-    double fraction;        /* to be added for the top of a parabola through the peak: -0.5..0.5 */
-    double gain;            /* input over output at the peak, linear; below 0 when inverted */
-    double level_dbfs;      /* of what came back of the sequence */
-    double snr_db;          /* the peak over the RMS of the response 32 frames and more away */
-    double noise_dbfs;      /* RMS of the input while nothing was played, without its mean */
+    uint32_t frames;   /* from output to input, to the nearest; 0 unless measured */
+    double fraction;   /* to be added for the top of a parabola through the peak: -0.5..0.5 */
+    double gain;       /* input over output at the peak, linear; below 0 when inverted */
+    double level_dbfs; /* of what came back of the sequence */
+    double snr_db;     /* the peak over the RMS of the response 32 frames and more away; <= 200 */
+    double noise_dbfs; /* RMS of the input while nothing was played, without its mean */
     uint32_t second_frames; /* where the largest value is that is 32 frames and more away */
     double second_db;       /* its size against the peak, <= 0; -200 at the least */
     uint64_t clips;         /* input samples at full scale, |x| >= 32767/32768 */

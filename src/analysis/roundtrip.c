@@ -251,15 +251,17 @@ static uint32_t largest(const struct takt_roundtrip *r, uint32_t from, uint32_t 
     return best;
 }
 
-static double rms_far_from(const struct takt_roundtrip *r, uint32_t peak)
+/* Takes away what all values have in common, which is what the quiet period left of the input's
+ * own mean, and returns the RMS of those far from the peak. */
+static double level_out(struct takt_roundtrip *r, uint32_t peak)
 {
-    double squares = 0;
-    uint32_t count = 0;
+    double sum = 0, squares = 0, count = r->period - (2.0 * NEAR_FRAMES - 1);
     for (uint32_t i = 0; i < r->period; i++)
-        if (apart(r, i, peak) >= NEAR_FRAMES) {
-            squares += r->response[i] * r->response[i];
-            count++;
-        }
+        sum += apart(r, i, peak) >= NEAR_FRAMES ? r->response[i] : 0;
+    for (uint32_t i = 0; i < r->period; i++) {
+        r->response[i] -= sum / count;
+        squares += apart(r, i, peak) >= NEAR_FRAMES ? r->response[i] * r->response[i] : 0;
+    }
     return sqrt(squares / count);
 }
 
@@ -270,8 +272,8 @@ static double top_of_parabola(const struct takt_roundtrip *r, uint32_t peak)
     double sign = r->response[peak] < 0 ? -1 : 1;
     double before = sign * r->response[peak ? peak - 1 : n - 1], top = sign * r->response[peak];
     double after = sign * r->response[peak + 1 < n ? peak + 1 : 0];
-    double bend = before - 2 * top + after;
-    return bend < 0 ? 0.5 * (before - after) / bend : 0;
+    double bend = 2 * top - before - after;
+    return bend > 0 ? 0.5 * (after - before) / bend : 0;
 }
 
 /* The same period comes back over and over, so a delay and one that is a period longer look the
@@ -313,14 +315,16 @@ int takt_roundtrip_read(struct takt_roundtrip *r, struct takt_roundtrip_result *
     double dc = r->quiet_sum / quiet_frames;
     double quiet = sqrt(fmax(r->quiet_squares / quiet_frames - dc * dc, 0));
     find_response(r, dc);
-    uint32_t peak = largest(r, 0, 0), second = largest(r, peak, NEAR_FRAMES);
+    uint32_t peak = largest(r, 0, 0);
+    double rest = level_out(r, peak);
+    uint32_t second = largest(r, peak, NEAR_FRAMES);
     double gain = r->response[peak], size = fabs(gain);
-    out->snr_db = takt_dbfs(size) - takt_dbfs(rms_far_from(r, peak));
+    out->snr_db = takt_dbfs(size) - takt_dbfs(rest);
     out->gain = gain;
     out->level_dbfs = takt_dbfs(size * (double)r->amplitude);
     out->noise_dbfs = takt_dbfs(quiet);
     out->second_frames = second;
-    out->second_db = size > 0 ? takt_dbfs(fabs(r->response[second]) / size) : -200;
+    out->second_db = size > 0 ? fmin(takt_dbfs(fabs(r->response[second]) / size), 0) : -200;
     out->clips = r->clips;
     out->lost_frames = r->lost_frames;
     out->verdict = judge(r, peak, out->snr_db, dc, quiet);
