@@ -148,7 +148,6 @@ def bad_arguments_are_usage():
     for wrong in (["word"], ["-b", "0"], ["-r", "5"], ["-c", "2"], ["-t", "x"], ["-f", "s16"]):
         one_line(run("latency", *LOOP, *wrong, status=2))
     check("nosuch" in one_line(run("latency", "-i", "sim:nosuch", "-o", "sim:", status=2)), "name")
-    one_line(run("latency", "-i", "sim:", "-o", "sim:loop", status=2))
 
 
 @test
@@ -177,7 +176,9 @@ class Jack:
             [WITH_JACK, "-p", str(block), sys.executable, "-c", "import os, sys; "
              "print(os.environ['JACK_DEFAULT_SERVER'], flush=True); sys.stdin.read()"],
             env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.environment = {"JACK_DEFAULT_SERVER": self.holder.stdout.readline().strip()}
+        name = self.holder.stdout.readline().strip()
+        check(name, "tools/with-jack gave no server")
+        self.environment = {"JACK_DEFAULT_SERVER": name}
         self.started = []
 
     def __enter__(self):
@@ -235,9 +236,9 @@ def end(program):
 
 @test
 def it_agrees_with_jack_iodelay_to_the_frame():
-    for block in (32, 64, 256, 1024):
+    for block, delays in ((32, [100]), (64, [0, 1, 4567]), (256, [100, 4567]), (1024, [0, 1001])):
         with Jack(block) as server:
-            for frames in (0, 1, 100, 4567):
+            for frames in delays:
                 probe = server.delay(frames)
                 theirs = server.iodelay()
                 equal(theirs, block + frames, "what jack_iodelay measures")

@@ -28,6 +28,7 @@ _takt_candidates() {
         case $verb:$word in
         *:-*) _takt_options "$takt" "$verb" ;;
         help:*) _takt_verbs "$takt" ;;
+        latency:*) ;;
         run:g*) echo gain= && echo FILES ;;
         meter:* | devices:* | run:*) _takt_devices "$takt" && echo FILES ;;
         *) echo FILES ;;
