@@ -162,6 +162,9 @@ static void print_text(const struct trip *t)
     if (fabs(r->fraction) >= 0.005)
         printf(", peak %+.2f frame beside", r->fraction);
     printf("\n");
+    if (t->options->verbose)
+        printf("  noise    %.1f dBFS; periods of %u frames, host blocks of %u\n", r->noise_dbfs,
+               takt_roundtrip_period(t->roundtrip), a->host_block_frames);
     if (r->clips)
         printf("  the input clipped: %llu samples\n", (unsigned long long)r->clips);
     if (r->second_db > echo_db)
