@@ -41,11 +41,13 @@ const struct verb verbs[] = {
      "small: more than 60 misses an hour are sure. Risky: in between.\n",
      "-i -o -r -t --blocks --load --html --no-html --latency --priority --json -q -v -h",
      verb_bench},
-    {"latency", "", "how long the way from output to input is",
-     "A noise is played, and what comes back is compared with it: connect the output\n"
-     "with the input by a cable, or in the sound server.\n"
-     "  takt latency -i sim:loop -o sim:loop --fast\n",
-     "-i -o -r -b -c -t --latency --fast --priority --json --strict -h", verb_latency},
+    {"latency", "", "how long sound takes from output to input",
+     "Needs a way back: a cable, a link of JACK or PipeWire, or sim:loop. It plays noise at\n"
+     "-20 dBFS for some seconds, and compares what it measures with what was reported.\n"
+     "When nothing comes back it tries again until -t is over. --strict: exit with 3 when\n"
+     "the two disagree.\n"
+     "  takt latency -i sim:loop -o sim:loop -b 64 --fast\n",
+     "-i -o -r -b -t --latency --fast --seed --priority --json --strict -q -v -h", verb_latency},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -1,153 +1,208 @@
 /*
- * How long the way from the output back into the input really is, beside what the devices say.
+ * How long sound takes from the output back to the input, and whether the stream had said so.
+ * The callback plays and hears the measurement; the main thread waits, and reckons in between.
  */
 #include "json.h"
-#include "output.h"
+#include "signals.h"
 #include "verbs.h"
 
 #include <math.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 8, POLL_MS = 20 };
+enum { ORDER_USUAL = 15, ORDER_LONG = 17, POLL_MS = 20, FAST_POLL_MS = 1 };
+static const double usual_reported_s = 0.25; /* what a path reports beyond that may be very long */
+static const double echo_db = -6;            /* as near to the peak a second one is told of */
 
-struct latency {
+struct trip {
     const struct options *options;
     struct takt_stream *stream;
     struct takt_roundtrip *roundtrip;
     struct takt_stream_actual actual;
-    struct takt_roundtrip_found found;
+    struct takt_roundtrip_result result;
     struct signals signals;
-    uint64_t most_frames; /* after which it is given up */
+    bool stopped_by_user;
 };
 
 static enum takt_next process(const struct takt_block *b, void *arg)
 {
-    struct latency *l = arg;
-    uint32_t broken = TAKT_INPUT_OVERFLOW | TAKT_INPUT_UNDERFLOW | TAKT_OUTPUT_OVERFLOW |
-                      TAKT_OUTPUT_UNDERFLOW | TAKT_DEVICE_AWAY;
-    uint64_t lost = b->lost_frames + (b->flags & broken ? 1 : 0);
-    takt_roundtrip_process(l->roundtrip, b->in[0], b->out[0], b->frames, lost);
-    for (uint32_t c = 1; c < b->out_channels; c++)
-        memcpy(b->out[c], b->out[0], b->frames * sizeof(float));
-    return takt_roundtrip_done(l->roundtrip) || b->position > l->most_frames ? TAKT_ABORT
-                                                                             : TAKT_CONTINUE;
+    struct trip *t = arg;
+    takt_roundtrip_process(t->roundtrip, b->position, b->in[0], b->out[0], b->frames);
+    return TAKT_CONTINUE;
 }
 
-static int refuse(const struct options *o, const struct takt_error *e)
+static uint32_t reported(const struct takt_stream_actual *a)
 {
-    return complain(o, e->code == TAKT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED, "%s", e->text);
+    return a->latency_in_frames + a->latency_out_frames + a->adapter_frames;
+}
+
+static int64_t difference(const struct trip *t)
+{
+    return (int64_t)t->result.frames - (int64_t)reported(&t->actual);
+}
+
+/* Between two clocks a way need not be a whole number of frames. */
+static bool agrees(const struct trip *t)
+{
+    return llabs(difference(t)) <= (t->actual.bridge_frames ? 1 : 0);
+}
+
+static bool is_measured(const struct trip *t)
+{
+    return t->result.verdict == TAKT_ROUNDTRIP_MEASURED;
+}
+
+static double ms_of(const struct trip *t, double frames)
+{
+    return frames * 1e3 / t->actual.rate_hz;
 }
 
 /* ---- Measuring ------------------------------------------------------------------------------- */
 
-/* As many periods as fit into -t; two without it. */
-static int make_roundtrip(struct latency *l)
+static void take_events(struct trip *t)
 {
-    struct takt_error e;
-    struct takt_roundtrip_cfg cfg = {.rate_hz = l->actual.rate_hz};
-    if (takt_roundtrip_create(&cfg, &l->roundtrip, &e) < 0)
-        return refuse(l->options, &e);
-    if (!l->options->seconds)
-        return 0;
-    double period = (double)takt_roundtrip_length_frames(l->roundtrip) / 3;
-    double fits = floor(l->options->seconds * l->actual.rate_hz / period) - 1;
-    takt_roundtrip_destroy(l->roundtrip);
-    l->roundtrip = NULL;
-    if (fits < 1)
-        return complain(l->options, EXIT_USAGE, "-t: too short; one measurement takes %.1f s",
-                        2 * period / l->actual.rate_hz);
-    cfg.periods = fits < 1000 ? (int)fits : 1000;
-    return takt_roundtrip_create(&cfg, &l->roundtrip, &e) < 0 ? refuse(l->options, &e) : 0;
-}
-
-static int make_stream(struct latency *l)
-{
-    const struct options *o = l->options;
-    struct takt_error e;
-    struct takt_defaults defaults;
-    takt_defaults_get(&defaults);
-    struct takt_stream_cfg cfg = options_stream(o);
-    cfg.in.device = o->in ? o->in : defaults.in_device;
-    cfg.out.device = o->out ? o->out : defaults.out_device;
-    cfg.in.channels = 1;
-    cfg.out.channels = o->channels ? o->channels : 1;
-    cfg.process = process;
-    cfg.arg = l;
-    const char *ids[] = {cfg.in.device, cfg.out.device};
-    for (int i = 0; i < 2; i++)
-        if (verb_is_recording(ids[i]))
-            return complain(o, EXIT_USAGE, "%s: a recording is no way back; name a device", ids[i]);
-    if (takt_stream_create(&cfg, &l->stream, &e) < 0)
-        return refuse(o, &e);
-    takt_stream_actual(l->stream, &l->actual);
-    return 0;
-}
-
-/* Until all is heard. What the stream reports is taken while it runs. */
-static int run(struct latency *l)
-{
-    struct takt_error e;
-    struct pollfd fd = {.fd = l->signals.fd, .events = POLLIN};
-    l->most_frames = TRIES * takt_roundtrip_length_frames(l->roundtrip);
-    if (takt_stream_start(l->stream) < 0) {
-        takt_stream_error(l->stream, &e);
-        return complain(l->options, EXIT_FAILED, "%s", e.text);
+    struct takt_event ev;
+    while (takt_stream_next_event(t->stream, &ev)) {
+        if (t->options->quiet)
+            continue;
+        if (ev.type == TAKT_EVENT_DEVICE_LOST)
+            complain(t->options, 0, "the device is away");
+        else if (ev.type == TAKT_EVENT_LOG)
+            complain(t->options, 0, "%s", ev.text);
     }
-    while (takt_stream_state(l->stream) != TAKT_STATE_STOPPED) {
-        if (takt_stream_state(l->stream) == TAKT_STATE_RUNNING)
-            takt_stream_actual(l->stream, &l->actual);
-        poll(&fd, 1, POLL_MS);
-        int signal = signals_next(&l->signals);
+}
+
+/* Until one measurement is complete. False when the stream or the user ended it, or its time. */
+static bool wait_for_one(struct trip *t, int64_t end_ns)
+{
+    struct pollfd fds[] = {{.fd = takt_stream_event_fd(t->stream), .events = POLLIN},
+                           {.fd = t->signals.fd, .events = POLLIN}};
+    while (!takt_roundtrip_done(t->roundtrip)) {
+        enum takt_state state = takt_stream_state(t->stream);
+        take_events(t);
+        if (state == TAKT_STATE_STOPPED || state == TAKT_STATE_STUCK ||
+            takt_stream_time_ns(t->stream) >= end_ns)
+            return false;
+        poll(fds, 2, t->options->fast ? FAST_POLL_MS : POLL_MS);
+        int signal = signals_next(&t->signals);
         if (signal == SIGTSTP)
             raise(SIGSTOP);
-        else if (signal)
-            return complain(l->options, EXIT_FAILED, "ended before there was a result");
+        else
+            t->stopped_by_user |= signal != 0;
+        if (t->stopped_by_user)
+            return false;
     }
-    if (takt_stream_wait(l->stream, 0) < 0) {
-        takt_stream_error(l->stream, &e);
-        return complain(l->options, EXIT_FAILED, "%s", e.text);
+    return true;
+}
+
+/* Again and again while there is time and nothing is found: somebody may yet connect the cable. */
+static int measure(struct trip *t)
+{
+    struct takt_error e;
+    int64_t begun_ns = takt_stream_time_ns(t->stream);
+    int64_t least_ns =
+        (int64_t)(2e9 * (double)takt_roundtrip_length(t->roundtrip) / t->actual.rate_hz) +
+        2000000000;
+    int64_t wish_ns = (int64_t)(t->options->seconds * 1e9);
+    bool complete = wait_for_one(t, begun_ns + (wish_ns > least_ns ? wish_ns : least_ns));
+    while (complete) {
+        takt_stream_actual(t->stream, &t->actual); /* now that all is connected */
+        takt_roundtrip_read(t->roundtrip, &t->result, &e);
+        if (is_measured(t) || takt_stream_time_ns(t->stream) >= begun_ns + wish_ns)
+            return EXIT_OK;
+        takt_roundtrip_restart(t->roundtrip);
+        if (!wait_for_one(t, begun_ns + wish_ns))
+            return t->stopped_by_user ? complain(t->options, EXIT_FAILED, "stopped before the end")
+                                      : EXIT_OK;
     }
-    return takt_roundtrip_done(l->roundtrip)
-               ? 0
-               : complain(l->options, EXIT_FAILED,
-                          "the sound breaks too often to be measured; try larger blocks");
+    takt_stream_error(t->stream, &e);
+    if (t->stopped_by_user)
+        return complain(t->options, EXIT_FAILED, "stopped before the end");
+    return complain(t->options, EXIT_FAILED, "%s",
+                    *e.text ? e.text : "the device moves no sound; nothing was measured");
 }
 
-/* ---- What came of it ------------------------------------------------------------------------- */
+/* ---- Telling --------------------------------------------------------------------------------- */
 
-static uint32_t reported(const struct latency *l)
+/* What keeps it from being a measurement; one line. */
+static int complain_of_verdict(const struct trip *t)
 {
-    const struct takt_stream_actual *a = &l->actual;
-    return a->latency_in_frames + a->latency_out_frames + a->adapter_frames;
+    const struct takt_roundtrip_result *r = &t->result;
+    if (r->verdict == TAKT_ROUNDTRIP_LATE)
+        return complain(t->options, EXIT_FAILED,
+                        "it came back later than the %u frames that can be measured",
+                        takt_roundtrip_period(t->roundtrip));
+    if (r->verdict == TAKT_ROUNDTRIP_NOISE)
+        return complain(t->options, EXIT_FAILED,
+                        "too much noise: what came back stands out by only %.1f dB%s", r->snr_db,
+                        r->clips ? ", and the input clips" : "");
+    if (r->noise_dbfs > -100)
+        return complain(t->options, EXIT_FAILED,
+                        "nothing came back but noise of %.1f dBFS; is the output connected with "
+                        "the input?",
+                        r->noise_dbfs);
+    return complain(t->options, EXIT_FAILED,
+                    "nothing came back; is the output connected with the input?");
 }
 
-static double ms(const struct latency *l, double frames)
+static void print_text(const struct trip *t)
 {
-    return frames * 1e3 / l->actual.rate_hz;
+    const struct takt_stream_actual *a = &t->actual;
+    const struct takt_roundtrip_result *r = &t->result;
+    int64_t more = difference(t);
+    printf("%s -> %s, blocks of %u at %u Hz\n", a->out_device, a->in_device,
+           a->block_frames ? a->block_frames : a->host_block_frames, a->rate_hz);
+    printf("  measured %u frames (%.2f ms)\n", r->frames, ms_of(t, r->frames));
+    printf("  reported host in %u + host out %u + adapter %u = %u frames (%.2f ms)\n",
+           a->latency_in_frames, a->latency_out_frames, a->adapter_frames, reported(a),
+           ms_of(t, reported(a)));
+    if (agrees(t))
+        printf("  they agree\n");
+    else
+        printf("  they disagree: %lld frame%s %s than reported (%.2f ms)\n", llabs(more),
+               llabs(more) == 1 ? "" : "s", more > 0 ? "more" : "less",
+               ms_of(t, (double)llabs(more)));
+    printf("  signal   %.1f dBFS%s, %.0f dB above the rest", r->level_dbfs,
+           r->gain < 0 ? ", inverted" : "", r->snr_db);
+    if (fabs(r->fraction) >= 0.005)
+        printf(", peak %+.2f frame beside", r->fraction);
+    printf("\n");
+    if (t->options->verbose)
+        printf("  noise    %.1f dBFS; periods of %u frames, host blocks of %u\n", r->noise_dbfs,
+               takt_roundtrip_period(t->roundtrip), a->host_block_frames);
+    if (r->clips)
+        printf("  the input clipped: %llu samples\n", (unsigned long long)r->clips);
+    if (r->second_db > echo_db)
+        printf("  it came back twice: also after %u frames, %.1f dB below\n", r->second_frames,
+               fabs(r->second_db));
+    if (r->lost_frames)
+        printf("  the device lost %llu frames meanwhile\n", (unsigned long long)r->lost_frames);
 }
 
-/* Of the measured over the reported. Two clocks have no whole number of frames between them. */
-static int64_t difference(const struct latency *l)
+static void json_measured(struct json *j, const struct trip *t)
 {
-    return (int64_t)l->found.delay_frames - (int64_t)reported(l);
+    const struct takt_roundtrip_result *r = &t->result;
+    if (!is_measured(t)) {
+        json_raw(j, "measured_frames", "null");
+        json_raw(j, "measured_ms", "null");
+        json_raw(j, "measured_fraction", "null");
+        return;
+    }
+    json_int(j, "measured_frames", r->frames);
+    json_number(j, "measured_ms", ms_of(t, r->frames), 6);
+    json_number(j, "measured_fraction", rint(r->fraction * 1e4) / 1e4 + 0.0, 4); /* no -0 */
 }
 
-static bool agrees(const struct latency *l)
-{
-    int64_t off = difference(l), may = l->actual.bridge_frames ? 1 : 0;
-    return off >= -may && off <= may;
-}
-
-static void print_json(const struct latency *l)
+static void print_json(const struct trip *t)
 {
     struct json j = {.to = stdout};
-    const struct takt_stream_actual *a = &l->actual;
-    const struct takt_roundtrip_found *f = &l->found;
+    const struct takt_stream_actual *a = &t->actual;
+    const struct takt_roundtrip_result *r = &t->result;
     json_open(&j, NULL, '{');
     json_string(&j, "type", "summary");
-    json_string(&j, "verb", "latency");
+    json_string(&j, "verb", t->options->verb);
     json_string(&j, "version", takt_version());
     json_string(&j, "in", a->in_device);
     json_string(&j, "out", a->out_device);
@@ -155,88 +210,101 @@ static void print_json(const struct latency *l)
     json_int(&j, "rate_hz", a->rate_hz);
     json_int(&j, "block_frames", a->block_frames);
     json_int(&j, "host_block_frames", a->host_block_frames);
-    json_int(&j, "measured_frames", f->delay_frames);
-    json_number(&j, "measured_fraction", f->fraction, 3);
-    json_number(&j, "measured_ms", ms(l, f->delay_frames + f->fraction), 4);
+    json_string(&j, "verdict", takt_roundtrip_verdict_name(r->verdict));
+    json_measured(&j, t);
     json_open(&j, "reported_frames", '{');
     json_int(&j, "host_in", a->latency_in_frames);
     json_int(&j, "host_out", a->latency_out_frames);
     json_int(&j, "adapter", a->adapter_frames);
-    json_int(&j, "total", reported(l));
+    json_int(&j, "total", reported(a));
     json_close(&j, '}');
-    json_int(&j, "bridge_frames", a->bridge_frames);
-    json_int(&j, "difference_frames", difference(l));
-    json_bool(&j, "agrees", agrees(l));
-    json_number(&j, "gain_db", f->gain_db, 2);
-    json_number(&j, "clarity_db", f->clarity_db, 1);
-    json_bool(&j, "inverted", f->is_inverted);
-    json_int(&j, "echo_frames", f->echo_frames);
-    json_number(&j, "echo_db", f->echo_db, 1);
-    json_int(&j, "clips", (int64_t)f->clips);
-    json_int(&j, "restarts", f->restarts);
+    json_bool(&j, "agrees", is_measured(t) && agrees(t));
+    if (is_measured(t))
+        json_int(&j, "difference_frames", difference(t));
+    else
+        json_raw(&j, "difference_frames", "null");
+    json_number(&j, "level_dbfs", r->level_dbfs, 2);
+    json_number(&j, "noise_dbfs", r->noise_dbfs, 2);
+    json_number(&j, "snr_db", r->snr_db, 2);
+    json_bool(&j, "inverted", r->gain < 0);
+    json_int(&j, "second_frames", r->second_frames);
+    json_number(&j, "second_db", r->second_db, 2);
+    json_int(&j, "clips", (int64_t)r->clips);
+    json_int(&j, "lost_frames", (int64_t)r->lost_frames);
     json_close(&j, '}');
     json_end_line(&j);
 }
 
-static void print_text(const struct latency *l)
+static int tell(const struct trip *t)
 {
-    const struct takt_stream_actual *a = &l->actual;
-    const struct takt_roundtrip_found *f = &l->found;
-    printf("measured   %u frames, %.3f ms at %u Hz", f->delay_frames,
-           ms(l, f->delay_frames + f->fraction), a->rate_hz);
-    if (fabs(f->fraction) >= 0.1)
-        printf(" (and about %+.1f of a frame)", f->fraction);
-    printf("\nreported   %u frames, %.3f ms: in %u + out %u + adapter %u", reported(l),
-           ms(l, reported(l)), a->latency_in_frames, a->latency_out_frames, a->adapter_frames);
-    if (a->bridge_frames)
-        printf(" (%u of in between two clocks)", a->bridge_frames);
-    int64_t off = difference(l);
-    if (agrees(l))
-        printf("\nthey agree\n");
-    else
-        printf("\nthey disagree: the way is %lld frames %s than reported\n",
-               (long long)(off < 0 ? -off : off), off < 0 ? "shorter" : "longer");
-    printf("signal     %+.1f dB on the way%s, %.0f dB above all else\n", f->gain_db,
-           f->is_inverted ? ", upside down" : "", f->clarity_db);
-    if (f->echo_db > -12)
-        printf("           it came a second time at %u frames, %.1f dB weaker\n", f->echo_frames,
-               -f->echo_db);
-    if (f->clips)
-        printf("           %llu frames at full scale: turn the input down\n",
-               (unsigned long long)f->clips);
+    const struct options *o = t->options;
+    if (o->json)
+        print_json(t);
+    else if (!o->quiet && is_measured(t))
+        print_text(t);
+    if (!is_measured(t))
+        return complain_of_verdict(t);
+    if (o->strict && !agrees(t))
+        return complain(o, EXIT_BROKEN, "--strict: measured %u frames, reported %u",
+                        t->result.frames, reported(&t->actual));
+    return EXIT_OK;
 }
 
-static int measure(struct latency *l)
+/* ---- The verb -------------------------------------------------------------------------------- */
+
+static int run(struct trip *t, const struct takt_stream_cfg *cfg)
 {
+    const struct options *o = t->options;
     struct takt_error e;
-    int status = make_stream(l);
-    if (!status)
-        status = make_roundtrip(l);
-    if (!status)
-        status = run(l);
-    if (status)
-        return status;
-    if (takt_roundtrip_analyse(l->roundtrip, &l->found, &e) < 0)
-        return complain(l->options, EXIT_FAILED, "%s", e.text);
-    if (l->options->json)
-        print_json(l);
-    else
-        print_text(l);
-    if (l->options->strict && !agrees(l))
-        return complain(l->options, EXIT_BROKEN, "--strict: measured and reported disagree");
-    return EXIT_OK;
+    if (takt_stream_create(cfg, &t->stream, &e) < 0)
+        return complain(o, e.code == TAKT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
+    takt_stream_actual(t->stream, &t->actual);
+    bool is_long = reported(&t->actual) > usual_reported_s * t->actual.rate_hz;
+    struct takt_roundtrip_cfg roundtrip = {.order = is_long ? ORDER_LONG : ORDER_USUAL};
+    if (takt_roundtrip_create(&roundtrip, &t->roundtrip, &e) < 0)
+        return complain(o, EXIT_FAILED, "%s", e.text);
+    if (takt_stream_start(t->stream) < 0) {
+        takt_stream_error(t->stream, &e);
+        return complain(o, EXIT_FAILED, "%s", e.text);
+    }
+    int status = measure(t);
+    takt_stream_abort(t->stream);
+    return status ? status : tell(t);
+}
+
+/* The simulated defaults have no way back, so there it is the one simulated device that has. */
+static void choose_devices(const struct options *o, const struct takt_defaults *defaults,
+                           struct takt_stream_cfg *cfg)
+{
+    cfg->in.device = o->in ? o->in : defaults->in_device;
+    cfg->out.device = o->out ? o->out : defaults->out_device;
+    if (o->in || o->out || strcmp(cfg->in.device, "sim:voice") != 0 ||
+        strcmp(cfg->out.device, "sim:") != 0)
+        return;
+    cfg->in.device = cfg->out.device = "sim:loop";
+    if (!o->quiet && !o->json)
+        fprintf(stderr, "takt: no sound card in use; measuring the simulated sim:loop\n");
 }
 
 int verb_latency(struct options *o)
 {
-    struct latency l = {.options = o};
+    struct trip t = {.options = o, .result.verdict = TAKT_ROUNDTRIP_SILENCE};
+    struct takt_defaults defaults;
+    struct takt_stream_cfg cfg = options_stream(o);
     int status = verb_words(o, 0, 0, "");
     if (status)
         return status;
-    signals_take(&l.signals);
-    status = measure(&l);
-    takt_stream_destroy(l.stream);
-    takt_roundtrip_destroy(l.roundtrip);
-    signals_give_back(&l.signals);
+    takt_defaults_get(&defaults);
+    choose_devices(o, &defaults, &cfg);
+    if (verb_is_recording(cfg.in.device) || verb_is_recording(cfg.out.device))
+        return complain(o, EXIT_USAGE, "a recording is no way back; name devices");
+    cfg.in.channels = cfg.out.channels = 1;
+    cfg.process = process;
+    cfg.arg = &t;
+    signals_take(&t.signals);
+    status = run(&t, &cfg);
+    takt_stream_destroy(t.stream);
+    takt_roundtrip_destroy(t.roundtrip);
+    signals_give_back(&t.signals);
     return status;
 }

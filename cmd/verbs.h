@@ -18,13 +18,13 @@ struct verb {
 extern const struct verb verbs[]; /* ends with a NULL name */
 
 int verb_devices(struct options *o);
-int verb_latency(struct options *o);
 int verb_meter(struct options *o);
 int verb_play(struct options *o);
 int verb_record(struct options *o);
 int verb_run(struct options *o);
 int verb_demo(struct options *o);
 int verb_bench(struct options *o);
+int verb_latency(struct options *o);
 int verb_help(struct options *o);
 
 /* Shared by the verbs that run a stream. */
