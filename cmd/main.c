@@ -42,10 +42,10 @@ const struct verb verbs[] = {
      "-i -o -r -t --blocks --load --html --no-html --latency --priority --json -q -v -h",
      verb_bench},
     {"latency", "", "how long sound takes from output to input",
-     "Needs a way back: a cable, a link of JACK or PipeWire, or sim:loop. It plays noise at\n"
-     "-20 dBFS for some seconds, and compares what it measures with what was reported.\n"
-     "When nothing comes back it tries again until -t is over. --strict: exit with 3 when\n"
-     "the two disagree.\n"
+     "Needs a way back: a cable, a link of JACK or PipeWire, or sim:loop. It plays\n"
+     "noise at -20 dBFS for some seconds, and compares what it measures with what was\n"
+     "reported. When nothing comes back it tries again until -t is over. With --strict\n"
+     "it exits with 3 when the two disagree.\n"
      "  takt latency -i sim:loop -o sim:loop -b 64 --fast\n",
      "-i -o -r -b -t --latency --fast --seed --priority --json --strict -q -v -h", verb_latency},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
