@@ -47,7 +47,7 @@ const struct verb verbs[] = {
      "reported. When nothing comes back it tries again until -t is over. With --strict\n"
      "it exits with 3 when the two disagree.\n"
      "  takt latency -i sim:loop -o sim:loop -b 64 --fast\n",
-     "-i -o -r -b -t --latency --fast --seed --priority --json --strict -q -v -h", verb_latency},
+     "-i -o -r -b -t --latency --fast --priority --json --strict -q -v -h", verb_latency},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };

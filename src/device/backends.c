@@ -9,6 +9,9 @@ const struct takt_backend *const takt_backends[] = {
 #ifdef TAKT_HAVE_JACK
     &takt_backend_jack,
 #endif
+#ifdef TAKT_HAVE_ALSA
+    &takt_backend_alsa,
+#endif
     &takt_backend_sim,
 #ifdef TAKT_HAVE_SNDFILE
     &takt_backend_file,
