@@ -43,9 +43,9 @@ const struct verb verbs[] = {
      verb_bench},
     {"latency", "", "how long sound takes from output to input",
      "Needs a way back: a cable, a link of JACK or PipeWire, or sim:loop. It plays\n"
-     "noise at -20 dBFS for some seconds, and compares what it measures with what was\n"
-     "reported. When nothing comes back it tries again until -t is over. With --strict\n"
-     "it exits with 3 when the two disagree.\n"
+     "noise at -20 dBFS for some seconds, and compares what it measures with what\n"
+     "was reported. When nothing comes back it tries again until -t is over. With\n"
+     "--strict it exits with 3 when the two disagree.\n"
      "  takt latency -i sim:loop -o sim:loop -b 64 --fast\n",
      "-i -o -r -b -t --latency --fast --priority --json --strict -q -v -h", verb_latency},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ORDER_USUAL = 15, ORDER_LONG = 17, POLL_MS = 20, FAST_POLL_MS = 1 };
+static const int64_t grace_ns = 2000000000; /* for a device that is slow to begin */
+enum { TRIES = 5, ORDER_USUAL = 15, ORDER_LONG = 17, POLL_MS = 20, FAST_POLL_MS = 1 };
 static const double usual_reported_s = 0.25; /* what a path reports beyond that may be very long */
 static const double echo_db = -6;            /* as near to the peak a second one is told of */
 
@@ -97,25 +98,34 @@ static bool wait_for_one(struct trip *t, int64_t end_ns)
     return true;
 }
 
+/* What was lost meanwhile may be why nothing was found, or more than one way. */
+static bool is_broken(const struct trip *t)
+{
+    return t->result.lost_frames && (!is_measured(t) || t->result.second_db > echo_db);
+}
+
+static int64_t length_ns(const struct trip *t)
+{
+    return (int64_t)(1e9 * (double)takt_roundtrip_length(t->roundtrip) / t->actual.rate_hz);
+}
+
 /* Again and again while there is time and nothing is found: somebody may yet connect the cable. */
 static int measure(struct trip *t)
 {
     struct takt_error e;
-    int64_t begun_ns = takt_stream_time_ns(t->stream);
-    int64_t least_ns =
-        (int64_t)(2e9 * (double)takt_roundtrip_length(t->roundtrip) / t->actual.rate_hz) +
-        2000000000;
-    int64_t wish_ns = (int64_t)(t->options->seconds * 1e9);
-    bool complete = wait_for_one(t, begun_ns + (wish_ns > least_ns ? wish_ns : least_ns));
-    while (complete) {
+    int64_t begun_ns = takt_stream_time_ns(t->stream), now_ns = begun_ns;
+    int64_t wish_ns = begun_ns + (int64_t)(t->options->seconds * 1e9);
+    for (int tries = 1;; tries++) {
+        int64_t until_ns = now_ns + 2 * length_ns(t) + grace_ns;
+        if (!wait_for_one(t, until_ns > wish_ns ? until_ns : wish_ns))
+            break;
         takt_stream_actual(t->stream, &t->actual); /* now that all is connected */
         takt_roundtrip_read(t->roundtrip, &t->result, &e);
-        if (is_measured(t) || takt_stream_time_ns(t->stream) >= begun_ns + wish_ns)
+        now_ns = takt_stream_time_ns(t->stream);
+        if (is_broken(t) ? now_ns >= wish_ns && tries >= TRIES
+                         : is_measured(t) || now_ns >= wish_ns)
             return EXIT_OK;
         takt_roundtrip_restart(t->roundtrip);
-        if (!wait_for_one(t, begun_ns + wish_ns))
-            return t->stopped_by_user ? complain(t->options, EXIT_FAILED, "stopped before the end")
-                                      : EXIT_OK;
     }
     takt_stream_error(t->stream, &e);
     if (t->stopped_by_user)
@@ -130,6 +140,9 @@ static int measure(struct trip *t)
 static int complain_of_verdict(const struct trip *t)
 {
     const struct takt_roundtrip_result *r = &t->result;
+    if (is_broken(t))
+        return complain(t->options, EXIT_FAILED,
+                        "the device loses frames too often for a measurement; try larger blocks");
     if (r->verdict == TAKT_ROUNDTRIP_LATE)
         return complain(t->options, EXIT_FAILED,
                         "it came back later than the %u frames that can be measured",
@@ -240,9 +253,9 @@ static int tell(const struct trip *t)
     const struct options *o = t->options;
     if (o->json)
         print_json(t);
-    else if (!o->quiet && is_measured(t))
+    else if (!o->quiet && is_measured(t) && !is_broken(t))
         print_text(t);
-    if (!is_measured(t))
+    if (!is_measured(t) || is_broken(t))
         return complain_of_verdict(t);
     if (o->strict && !agrees(t))
         return complain(o, EXIT_BROKEN, "--strict: measured %u frames, reported %u",

@@ -161,6 +161,13 @@ def it_ends_well_on_ctrl_c():
     equal((program.returncode, out, err), (1, "", "takt: latency: stopped before the end\n"))
 
 
+@test
+def a_device_that_loses_frames_all_the_time_is_no_measurement():
+    broken = "sim:loop,jitter=2ms"
+    said = one_line(run("latency", "-i", broken, "-o", broken, "-b", "16", "--fast", status=1))
+    check("loses frames too often" in said, said)
+
+
 # ---- JACK ----------------------------------------------------------------------------------------
 
 
