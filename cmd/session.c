@@ -66,7 +66,7 @@ static void take_events(struct running *r)
         } else if (ev.type == TAKT_EVENT_DEVICE_BACK) {
             tell(r, "%.2f s: the device is back after %.2f s", at_s,
                  (double)ev.value / r->actual.rate_hz);
-        } else if (ev.type == TAKT_EVENT_LOG) {
+        } else if (o->verbose && ev.type == TAKT_EVENT_LOG) {
             tell(r, "%s", ev.text);
         } else if (o->verbose && ev.type == TAKT_EVENT_XRUN) {
             tell(r, "%.2f s: the device lost %llu frames", at_s, (unsigned long long)ev.value);

@@ -70,7 +70,7 @@ static void take_events(struct trip *t)
             continue;
         if (ev.type == TAKT_EVENT_DEVICE_LOST)
             complain(t->options, 0, "the device is away");
-        else if (ev.type == TAKT_EVENT_LOG)
+        else if (t->options->verbose && ev.type == TAKT_EVENT_LOG)
             complain(t->options, 0, "%s", ev.text);
     }
 }

@@ -15,6 +15,7 @@
 #include "device/alsa_link.h"
 
 #include "base/fail.h"
+#include "device/quiet.h"
 #include "rt/memory.h"
 #include "takt/format.h"
 #include "takt/thread.h"
@@ -22,7 +23,6 @@
 
 #include <math.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,22 +35,6 @@ static const int64_t ms_ns = 1000000;
 static const int64_t wait_ms = 100; /* for a wake-up, before we look whether we are still wanted */
 
 /* ---- Opening a PCM --------------------------------------------------------------------------- */
-
-__attribute__((format(printf, 5, 6))) static void
-hear(const char *file, int line, const char *function, int err, const char *format, ...)
-{
-    char text[200];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    takt_host_log("alsa", text);
-}
-
-static void listen_to_alsa(void)
-{
-    snd_lib_error_set_handler(hear);
-}
 
 const char *takt_alsa_pcm_name(const char *rest)
 {
@@ -80,8 +64,7 @@ static int no_clock(const char *rest, struct takt_error *e)
 
 int takt_alsa_open(const char *rest, bool is_input, snd_pcm_t **out, struct takt_error *e)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, listen_to_alsa);
+    takt_quiet_libraries();
     *out = NULL;
     int err =
         snd_pcm_open(out, takt_alsa_pcm_name(rest),
@@ -126,8 +109,9 @@ struct alsa {
     _Atomic int trial; /* enum trial */
     _Atomic uint32_t out_delay;
     /* The device thread's. */
-    uint64_t periods;
-    int64_t begun_ns, last_ns; /* of the trial; of the last cycle */
+    uint32_t seen_delay;
+    uint64_t periods;          /* since the last start */
+    int64_t begun_ns, last_ns; /* of the first of them; when the next is due */
     bool counts;
 };
 
@@ -455,22 +439,50 @@ static bool due_of(const struct side *s, int64_t now, double frame_ns, int64_t *
     return seen <= now && *due > now - 1000 * ms_ns;
 }
 
+/* How long the next frame out will be on its way. With an input it is what both ways are together,
+ * less the period of the input: sides that could not start in one instant keep a distance, and a
+ * plugin may move one of them alone. The two are not read in one instant either, so only what is
+ * seen twice counts. */
+static void note_delay(struct alsa *a)
+{
+    snd_pcm_sframes_t delay = 0, waiting = 0;
+    if (!a->out.used || snd_pcm_delay(a->out.pcm, &delay) < 0)
+        return;
+    if (a->in.used)
+        waiting = snd_pcm_avail_update(a->in.pcm);
+    if (waiting < 0 || delay + waiting <= 0)
+        return;
+    uint32_t seen = (uint32_t)(delay + waiting);
+    bool is_sure = seen == a->seen_delay;
+    a->seen_delay = seen;
+    if (!is_sure || seen == atomic_load(&a->out_delay))
+        return;
+    atomic_store(&a->out_delay, seen);
+    if (atomic_load(&a->trial) == TRIAL_PASSED)
+        takt_link_latency(&a->base, a->base.granted.latency_in_frames, seen);
+}
+
 /* Silence until the pace is known. True: it is the engine's turn. */
 static bool try_pace(struct alsa *a, int64_t now)
 {
+    if (++a->periods == 1)
+        a->begun_ns = now;
+    if (a->periods > TRIAL_PERIODS - 2)
+        note_delay(a);
     if (atomic_load_explicit(&a->trial, memory_order_relaxed) != TRIAL_RUNS)
         return true;
-    if (a->periods++ == 0)
-        a->begun_ns = now;
     if (a->periods <= TRIAL_PERIODS)
         return false;
     double took = (double)(now - a->begun_ns) * a->rate_hz / 1e9;
-    snd_pcm_sframes_t delay = 0;
-    if (a->out.used && snd_pcm_delay(a->out.pcm, &delay) == 0 && delay > 0)
-        atomic_store(&a->out_delay, (uint32_t)delay);
     atomic_store(&a->trial,
                  took < TRIAL_PERIODS * period_of(a) / 4.0 ? TRIAL_FAILED : TRIAL_PASSED);
     return false;
+}
+
+static uint32_t out_delay(const struct alsa *a)
+{
+    uint32_t delay = atomic_load_explicit(&a->out_delay, memory_order_relaxed);
+    return delay ? delay : a->base.granted.latency_out_frames;
 }
 
 static int cycle(struct alsa *a, uint32_t flags)
@@ -495,7 +507,7 @@ static int cycle(struct alsa *a, uint32_t flags)
         .now_ns = now,
         .deadline_ns = due + (span > 0 ? span : (int64_t)(period * frame_ns)),
         .in_first_ns = due - (int64_t)(period * frame_ns),
-        .out_first_ns = due + (int64_t)(a->base.granted.latency_out_frames * frame_ns),
+        .out_first_ns = due + (int64_t)(out_delay(a) * frame_ns),
     };
     if (flags && a->counts && now > a->last_ns)
         c.lost_frames = (uint64_t)((double)(now - a->last_ns) / frame_ns);
@@ -615,9 +627,9 @@ static int link_begin(struct takt_link *base, struct takt_error *e)
         return no_clock(rest, e);
     if (atomic_load(&base->lost))
         return takt_fail(e, TAKT_ERR_IO, 0, "alsa:%.80s: it does not start", rest);
-    uint32_t said = atomic_load(&a->out_delay), queued = base->granted.latency_out_frames;
-    if (said > queued + period_of(a)) /* what comes behind the buffer */
-        takt_link_latency(base, base->granted.latency_in_frames, said - period_of(a));
+    uint32_t delay = atomic_load(&a->out_delay);
+    if (delay)
+        takt_link_latency(base, base->granted.latency_in_frames, delay);
     return 0;
 }
 

@@ -12,6 +12,9 @@ const struct takt_backend *const takt_backends[] = {
 #ifdef TAKT_HAVE_ALSA
     &takt_backend_alsa,
 #endif
+#ifdef TAKT_HAVE_PORTAUDIO
+    &takt_backend_portaudio,
+#endif
     &takt_backend_sim,
 #ifdef TAKT_HAVE_SNDFILE
     &takt_backend_file,

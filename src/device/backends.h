@@ -7,6 +7,7 @@
 extern const struct takt_backend takt_backend_pipewire;
 extern const struct takt_backend takt_backend_jack;
 extern const struct takt_backend takt_backend_alsa;
+extern const struct takt_backend takt_backend_portaudio;
 extern const struct takt_backend takt_backend_sim;
 extern const struct takt_backend takt_backend_file;
 extern const struct takt_backend takt_backend_null;

@@ -76,9 +76,14 @@ def sound_comes_through_with_just_the_latency_that_is_reported():
     with room() as r:
         for block, pcm in [(64, "loop"), (128, "loop"), (100, "loop"), (333, "loop"),
                            (64, "converted"), (1000, "converted")]:
-            found = r.run("latency", "-i", f"alsa:{pcm}", "-o", f"alsa:{pcm}", "-b", str(block),
-                          "--json").lines()[-1]
-            equal((found["verdict"], found["block_frames"]), ("measured", block))
+            # The plugin is two JACK clients, and a stall may cost one of them a period.
+            for _ in range(5):
+                found = r.run("latency", "-i", f"alsa:{pcm}", "-o", f"alsa:{pcm}", "-b", str(block),
+                              "--json").lines()[-1]
+                equal((found["verdict"], found["block_frames"]), ("measured", block))
+                equal(found["difference_frames"] % 64, 0, f"blocks of {block}: {found}")
+                if found["agrees"]:
+                    break
             equal(found["difference_frames"], 0, f"alsa:{pcm} with blocks of {block}: {found}")
             near(found["level_dbfs"], -20, 0.1, "level")
 
