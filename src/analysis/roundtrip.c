@@ -168,6 +168,7 @@ void takt_roundtrip_process(struct takt_roundtrip *r, uint64_t position, const f
     r->lost_frames += position - r->next;
     r->next = position + frames;
     uint64_t at = position - r->begin, end = takt_roundtrip_length(r);
+    TAKT_ASSERT(r->period);
     while (frames && at < end) {
         uint32_t left = r->period - (uint32_t)(at % r->period);
         uint32_t now = frames < left ? (uint32_t)frames : left;

@@ -58,7 +58,7 @@ struct takt_host {
 
 static pthread_mutex_t hosts_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct takt_host *hosts;
-static char last_log[200];
+static char first_log[200];
 
 void takt_host_log(const char *backend, const char *text)
 {
@@ -70,19 +70,20 @@ void takt_host_log(const char *backend, const char *text)
     if (!n)
         return;
     pthread_mutex_lock(&hosts_lock);
-    memcpy(last_log, line, n + 1);
+    if (!*first_log)
+        memcpy(first_log, line, n + 1);
     for (struct takt_host *h = hosts; h; h = h->next)
         if (!strcmp(h->backend, backend))
             takt_engine_event(h->cfg.engine, TAKT_EVENT_LOG, TAKT_OK, 0, 0, line);
     pthread_mutex_unlock(&hosts_lock);
 }
 
-void takt_host_last_log(char *to, size_t size)
+void takt_host_first_log(char *to, size_t size)
 {
     pthread_mutex_lock(&hosts_lock);
-    strncpy(to, last_log, size - 1);
+    strncpy(to, first_log, size - 1);
     to[size - 1] = 0;
-    last_log[0] = 0;
+    first_log[0] = 0;
     pthread_mutex_unlock(&hosts_lock);
 }
 

@@ -93,8 +93,9 @@ int takt_host_ask(int (*question)(void *arg), void *arg, size_t arg_bytes, int64
 /* What a host library had to say: an event of every stream on that backend. Thread: any. RT: no. */
 void takt_host_log(const char *backend, const char *text);
 
-/* The last of it, for an error's text; "" when it was silent since the last call.
- * Thread: any. RT: no. */
-void takt_host_last_log(char *to, size_t size);
+/* The first of it since the last call, for an error's text: what comes later mostly follows from
+ * it.
+ * "" when there was nothing. Thread: any. RT: no. */
+void takt_host_first_log(char *to, size_t size);
 
 #endif

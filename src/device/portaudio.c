@@ -17,6 +17,7 @@
  *
  * Sources: portaudio.h of 19.6, and its pa_jack.c and pa_linux_alsa.c.
  */
+#include "base/assert.h"
 #include "base/fail.h"
 #include "device/backends.h"
 #include "device/host.h"
@@ -179,6 +180,7 @@ static void describe(const char *rest, PaDeviceIndex in, PaDeviceIndex out,
     const PaDeviceInfo *i = in == paNoDevice ? NULL : lib.Pa_GetDeviceInfo(in);
     const PaDeviceInfo *o = out == paNoDevice ? NULL : lib.Pa_GetDeviceInfo(out), *d = o ? o : i;
     char name[128];
+    TAKT_ASSERT(d);
     *to = (struct takt_device_info){.backend = "portaudio",
                                     .rate_hz_default = (uint32_t)d->defaultSampleRate,
                                     .rate_hz_min = 8000,

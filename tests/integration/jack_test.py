@@ -149,6 +149,36 @@ def the_thread_is_real_time_and_the_sound_comes_through():
 
 
 @test
+def an_input_of_another_clock_is_bridged():
+    with Server(block=256) as server:
+        for source, sink in [("sim:tone=1000,ppm=300", "jack:none"),
+                             ("jack:takt", "sim:,ppm=-300")]:
+            player = server.takt("run", "sim:tone=1000", "jack:none", "-c", "1", "-t", "30") \
+                if source == "jack:takt" else None
+            bridged = server.takt("run", source, sink, "-c", "1", "-t", "8")
+            summary, err = summary_of(bridged)
+            equal((summary["ended_by"], err), ("length", ""))
+            bridge = summary["bridge"]
+            # What the two clocks really are apart has stalls of this machine in it.
+            near(bridge["drift_ppm"], 300, 250, "drift")
+            check(bridge["frames"] > 0 and bridge["gaps"] <= 5, bridge)
+            near(summary["channels"][0]["rms_dbfs"], -9.03, 0.8, "RMS, with the gaps")
+            if player:
+                player.kill()
+
+
+@test
+def a_freewheeling_server_keeps_no_deadlines():
+    with Server(block=256) as server:
+        takt = server.takt("run", "jack:none", "jack:none", "-c", "1", "-t", "60")
+        equal(server.tool("jack_freewheel", "y").returncode, 0)
+        summary, _ = summary_of(takt, timeout=45) # a minute of frames takes far less
+        server.tool("jack_freewheel", "n")
+        equal((summary["ended_by"], summary["seconds"]), ("length", 60.0))
+        check(summary["blocks"] < 60 * 48000 / 256, "deadlines were recorded")
+
+
+@test
 def a_killed_server_is_survived_and_found_again():
     with Server() as server:
         takt = server.takt("run", "jack:", "jack:", "-t", "6", "-b", "64", "-v")

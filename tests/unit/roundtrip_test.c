@@ -307,9 +307,9 @@ static void verdicts_have_names(void)
 
 static void create_refuses_what_cannot_be(void)
 {
-    static const struct takt_roundtrip_cfg wrong[] = {{.order = 9},         {.order = 18},
-                                                      {.periods = 65},      {.level_dbfs = 0.1},
-                                                      {.level_dbfs = -101}, {.level_dbfs = NAN}};
+    static const struct takt_roundtrip_cfg wrong[] = {
+        {.order = 9},        {.order = 18},        {.periods = 65},
+        {.level_dbfs = 0.1}, {.level_dbfs = -101}, {.level_dbfs = (double)NAN}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct takt_roundtrip *r = (struct takt_roundtrip *)1;
         struct takt_error e;
