@@ -5,6 +5,7 @@
 #include "json.h"
 #include "running.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum { LATEST_MISSES = 16 };
@@ -156,6 +157,12 @@ void summary_text(const struct running *r)
     }
     takt_contract_text(&r->session->contract, text, sizeof text);
     fputs(text, stdout);
+    if (r->actual.bridge_frames)
+        printf("bridge: the input's clock is %.1f ppm %s than the output's; %u frames added, "
+               "%llu gap%s\n",
+               fabs(r->actual.bridge_drift_ppm),
+               r->actual.bridge_drift_ppm < 0 ? "slower" : "faster", r->actual.bridge_frames,
+               (unsigned long long)r->actual.bridge_gaps, r->actual.bridge_gaps == 1 ? "" : "s");
     if (r->session->options->verbose)
         text_details(r);
 }

@@ -88,7 +88,7 @@ static void tone_through_two_clocks(double ppm, double own_ppm, const char *more
     CHECK(ear.heard >= seconds * 48000 - ear.from); /* and what is left of the last block */
     CHECK(ear.worst < glitch);
     CHECK_NEAR(a.bridge_drift_ppm, ((1 + ppm * 1e-6) / (1 + own_ppm * 1e-6) - 1) * 1e6,
-               seconds < 60 ? 40 : 3);
+               seconds < 60 ? 100 : 3); /* the loop is slow */
 }
 
 static void an_hour_500_ppm_apart_has_no_glitch(void)
