@@ -13,6 +13,7 @@
 #include "device/alsa_link.h"
 #include "device/backends.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,6 +80,26 @@ static struct found *next_of(struct answer *a)
     return f;
 }
 
+/* What the cards' devices take, as it was seen when nobody had them: asking means opening, and who
+ * asks once a second would keep others out. Under the lock. */
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct found seen[LISTED_MAX];
+static int seen_count;
+
+static const struct found *seen_before(const char *rest)
+{
+    for (int i = 0; i < seen_count; i++)
+        if (!strcmp(seen[i].rest, rest))
+            return &seen[i];
+    return NULL;
+}
+
+static void keep_seen(const struct found *f)
+{
+    if (!f->is_busy && seen_count < LISTED_MAX)
+        seen[seen_count++] = *f;
+}
+
 /* A card's device that another program has is there all the same. */
 static void add_device(struct answer *a, snd_ctl_t *card, const char *id, const char *name, int dev)
 {
@@ -89,6 +110,12 @@ static void add_device(struct answer *a, snd_ctl_t *card, const char *id, const 
     if (!f)
         return;
     snprintf(f->rest, sizeof f->rest, "hw:CARD=%.32s,DEV=%d", id, dev);
+    const struct found *before = seen_before(f->rest);
+    if (before) {
+        *f = *before;
+        a->count++;
+        return;
+    }
     for (int is_input = 0; is_input < 2; is_input++) {
         snd_pcm_info_set_device(info, (unsigned)dev);
         snd_pcm_info_set_subdevice(info, 0);
@@ -102,7 +129,10 @@ static void add_device(struct answer *a, snd_ctl_t *card, const char *id, const 
             f->is_busy = true;
         }
     }
-    a->count += f->ins || f->outs;
+    if (f->ins || f->outs) {
+        keep_seen(f);
+        a->count++;
+    }
 }
 
 static void add_cards(struct answer *a)
@@ -138,8 +168,10 @@ static int look(void *arg)
 {
     struct answer *a = arg;
     if (a->wants_all) {
+        pthread_mutex_lock(&seen_lock);
         add_default(a);
         add_cards(a);
+        pthread_mutex_unlock(&seen_lock);
         return 0;
     }
     struct found *f = next_of(a);

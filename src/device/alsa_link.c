@@ -32,6 +32,7 @@
 enum { FDS_MAX = 32, LOW_PERIODS = 2, HIGH_PERIODS = 4, LOW_FRAMES = 256, HIGH_FRAMES = 1024 };
 enum { TRIAL_PERIODS = 8 }; /* of silence, by which the pace is seen */
 static const int64_t ms_ns = 1000000;
+static const int64_t silent_ns = 500 * 1000000LL; /* without a period: it is gone */
 static const int64_t wait_ms = 100; /* for a wake-up, before we look whether we are still wanted */
 
 /* ---- Opening a PCM --------------------------------------------------------------------------- */
@@ -59,7 +60,29 @@ static int explain(const char *rest, bool is_input, int err, struct takt_error *
 static int no_clock(const char *rest, struct takt_error *e)
 {
     return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
-                     "alsa:%.80s: no clock paces it; take a card, or null: and sim:", rest);
+                     "alsa:%.80s%sno clock paces it; take a card, or null: and sim:", rest,
+                     *rest ? ": " : " ");
+}
+
+/* Whether the PCM or one that it is made of is of that kind, as ALSA itself describes it. */
+static bool has_part(snd_pcm_t *pcm, const char *kind)
+{
+    snd_output_t *out;
+    char *text, copy[4096];
+    if (snd_output_buffer_open(&out) < 0)
+        return false;
+    snd_pcm_dump(pcm, out);
+    size_t size = snd_output_buffer_string(out, &text);
+    size = size < sizeof copy ? size : sizeof copy - 1;
+    memcpy(copy, text, size);
+    copy[size] = 0;
+    snd_output_close(out);
+    return strstr(copy, kind) != NULL;
+}
+
+bool takt_alsa_is_card(snd_pcm_t *pcm)
+{
+    return has_part(pcm, "Hardware PCM");
 }
 
 int takt_alsa_open(const char *rest, bool is_input, snd_pcm_t **out, struct takt_error *e)
@@ -71,7 +94,7 @@ int takt_alsa_open(const char *rest, bool is_input, snd_pcm_t **out, struct takt
                      is_input ? SND_PCM_STREAM_CAPTURE : SND_PCM_STREAM_PLAYBACK, SND_PCM_NONBLOCK);
     if (err < 0)
         return explain(rest, is_input, err, e);
-    if (snd_pcm_type(*out) != SND_PCM_TYPE_NULL)
+    if (!has_part(*out, "Null PCM"))
         return 0;
     snd_pcm_close(*out);
     *out = NULL;
@@ -81,7 +104,7 @@ int takt_alsa_open(const char *rest, bool is_input, snd_pcm_t **out, struct takt
 /* ---- The link -------------------------------------------------------------------------------- */
 
 struct side {
-    bool used, is_input, is_mapped;
+    bool used, is_input, is_mapped, is_card;
     char rest[128];
     uint32_t channels, pcm_channels; /* ours; the PCM may only take more */
     snd_pcm_t *pcm;
@@ -112,10 +135,12 @@ struct alsa {
     uint32_t seen_delay;
     uint64_t periods;          /* since the last start */
     int64_t begun_ns, last_ns; /* of the first of them; when the next is due */
+    int long_waits;            /* of the trial: for more than the buffer holds */
+    int64_t woken_ns;          /* before the last wait */
     bool counts;
 };
 
-enum trial { TRIAL_RUNS = 0, TRIAL_PASSED, TRIAL_FAILED };
+enum trial { TRIAL_RUNS = 0, TRIAL_PASSED, TRIAL_FAST, TRIAL_SLOW };
 
 static uint32_t period_of(const struct alsa *a)
 {
@@ -234,6 +259,7 @@ static int open_side(struct alsa *a, struct side *s, snd_pcm_uframes_t fixed_per
     int direction = 0, err = takt_alsa_open(s->rest, s->is_input, &s->pcm, e);
     if (err < 0)
         return err;
+    s->is_card = takt_alsa_is_card(s->pcm);
     snd_pcm_hw_params_alloca(&hw);
     if ((err = snd_pcm_hw_params_any(s->pcm, hw)) < 0)
         return explain(s->rest, s->is_input, err, e);
@@ -432,7 +458,7 @@ static bool due_of(const struct side *s, int64_t now, double frame_ns, int64_t *
 {
     snd_pcm_uframes_t avail;
     snd_htimestamp_t at;
-    if (snd_pcm_htimestamp(s->pcm, &avail, &at) < 0 || avail < s->period)
+    if (!s->is_card || snd_pcm_htimestamp(s->pcm, &avail, &at) < 0 || avail < s->period)
         return false;
     int64_t seen = at.tv_sec * INT64_C(1000000000) + at.tv_nsec;
     *due = seen - (int64_t)((double)(avail - s->period) * frame_ns);
@@ -471,11 +497,14 @@ static bool try_pace(struct alsa *a, int64_t now)
         note_delay(a);
     if (atomic_load_explicit(&a->trial, memory_order_relaxed) != TRIAL_RUNS)
         return true;
+    a->long_waits += a->woken_ns && now - a->woken_ns > 1.5e9 * buffer_of(a) / a->rate_hz;
+    a->woken_ns = now;
     if (a->periods <= TRIAL_PERIODS)
         return false;
     double took = (double)(now - a->begun_ns) * a->rate_hz / 1e9;
-    atomic_store(&a->trial,
-                 took < TRIAL_PERIODS * period_of(a) / 4.0 ? TRIAL_FAILED : TRIAL_PASSED);
+    atomic_store(&a->trial, took < TRIAL_PERIODS * period_of(a) / 4.0 ? TRIAL_FAST
+                            : a->long_waits > TRIAL_PERIODS / 2       ? TRIAL_SLOW
+                                                                      : TRIAL_PASSED);
     return false;
 }
 
@@ -518,24 +547,37 @@ static int cycle(struct alsa *a, uint32_t flags)
     return a->out.used ? move(&a->out, period) : 0;
 }
 
+/* Since the last cycle; before the first, since the start. */
+static bool is_silent(const struct alsa *a, int64_t since_ns)
+{
+    int64_t patience = (int64_t)(4e9 * buffer_of(a) / a->rate_hz);
+    return takt_now_ns() - since_ns > (patience > silent_ns ? patience : silent_ns);
+}
+
 static void run(void *arg)
 {
     struct alsa *a = arg;
     uint32_t flags = 0;
+    int64_t since = takt_now_ns();
+    takt_quiet_here();
     int err = start(a);
     while (!atomic_load_explicit(&a->quit, memory_order_acquire)) {
         int ready = err < 0 ? err : is_ready(a);
         if (ready == 0) {
             err = wait_for(a);
+            if (is_silent(a, since))
+                break;
             continue;
         }
         if (ready > 0) {
             err = cycle(a, flags);
             flags = err < 0 ? flags : 0;
+            since = err < 0 ? since : takt_now_ns();
             continue;
         }
-        if (is_gone(ready) || (err = start_anew(a)) < 0)
+        if (is_gone(ready) || is_silent(a, since) || (err = start_anew(a)) < 0)
             break;
+        a->periods = 0;
         flags =
             (a->in.used ? TAKT_INPUT_OVERFLOW : 0u) | (a->out.used ? TAKT_OUTPUT_UNDERFLOW : 0u);
     }
@@ -611,6 +653,8 @@ static int link_begin(struct takt_link *base, struct takt_error *e)
     struct alsa *a = (struct alsa *)base;
     atomic_store(&a->trial, TRIAL_RUNS);
     a->periods = 0;
+    a->long_waits = 0;
+    a->woken_ns = 0;
     a->counts = false;
     int err = takt_thread_start(
         &(struct takt_thread_cfg){
@@ -623,8 +667,13 @@ static int link_begin(struct takt_link *base, struct takt_error *e)
            takt_now_ns() < until)
         takt_sleep_ms(1);
     const char *rest = a->out.used ? a->out.rest : a->in.rest;
-    if (atomic_load(&a->trial) == TRIAL_FAILED)
+    if (atomic_load(&a->trial) == TRIAL_FAST)
         return no_clock(rest, e);
+    if (atomic_load(&a->trial) == TRIAL_SLOW)
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
+                         "alsa:%.80s: moves more at once than its buffer of %u frames holds; take "
+                         "larger blocks, or --latency high",
+                         rest, buffer_of(a));
     if (atomic_load(&base->lost))
         return takt_fail(e, TAKT_ERR_IO, 0, "alsa:%.80s: it does not start", rest);
     uint32_t delay = atomic_load(&a->out_delay);

@@ -248,10 +248,11 @@ static bool run_pieces(struct takt_host *h, const struct takt_cycle *whole)
 
 static void note_sched(struct takt_host *h)
 {
+    /* The kernel's word: glibc keeps one of its own, which a library may have gone around. */
     struct sched_param p = {0};
-    int policy = 0;
-    pthread_getschedparam(pthread_self(), &policy, &p);
-    atomic_store(&h->sched_policy, policy);
+    int policy = sched_getscheduler(0);
+    sched_getparam(0, &p);
+    atomic_store(&h->sched_policy, policy & ~SCHED_RESET_ON_FORK);
     atomic_store(&h->sched_priority, p.sched_priority);
     atomic_store(&h->sched_known, true);
     h->sched_noted = true;

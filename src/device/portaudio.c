@@ -237,6 +237,8 @@ static int look(void *arg)
 static int query(const char *rest, struct takt_device_info *out, struct takt_error *e)
 {
     struct answer a = {.wants_all = false};
+    if (strlen(rest) >= sizeof a.rest)
+        return takt_fail(e, TAKT_ERR_NOT_FOUND, 0, "portaudio:%.40s…: too long a name", rest);
     snprintf(a.rest, sizeof a.rest, "%s", rest);
     int err = takt_host_ask(look, &a, sizeof a, ask_ns);
     if (err == TAKT_ERR_TIMEOUT)

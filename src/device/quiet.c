@@ -5,10 +5,18 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #ifdef TAKT_HAVE_ALSA
 #include <alsa/asoundlib.h>
 #endif
+
+static _Thread_local bool is_for_sound;
+
+void takt_quiet_here(void)
+{
+    is_for_sound = true;
+}
 
 static void hear_jack(const char *text)
 {
@@ -33,6 +41,8 @@ hear_alsa(const char *file, int line, const char *function, int err, const char 
 {
     char text[200];
     va_list args;
+    if (is_for_sound)
+        return;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);

@@ -8,4 +8,8 @@
 /* From now on what ALSA and JACK have to say are log events. Thread: any. RT: no. */
 void takt_quiet_libraries(void);
 
+/* What ALSA says on this thread from now on is dropped: it is one for sound, and a log event takes
+ * a lock. RT: yes. */
+void takt_quiet_here(void);
+
 #endif

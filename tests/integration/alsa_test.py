@@ -155,6 +155,23 @@ def a_server_that_is_killed_costs_silence_and_no_more():
 
 
 @test
+def a_server_that_comes_back_is_used_again():
+    with room() as r:
+        took = r.start(TAKT, "run", "alsa:ports", "alsa:ports", "-b", "64", "-t", "8", "--json")
+        strict_json(took.stdout.readline())
+        os.kill(r.server, signal.SIGKILL)
+        time.sleep(1.5)
+        again = r.start("jackd", "-r", "-n", r.environment["JACK_DEFAULT_SERVER"], "-d", "dummy",
+                        "-r", "48000", "-p", "64")
+        out, err = took.communicate(timeout=30)
+        again.terminate()
+        again.wait()
+        summary = strict_json(out.splitlines()[-1])
+        equal((took.returncode, summary["seconds"]), (0, 8.0))
+        equal([summary["events"][k] for k in ("device_lost", "device_back")], [1, 1], err)
+
+
+@test
 def a_server_that_hangs_does_not_hold_the_stop():
     with room() as r:
         took = r.start(TAKT, "run", "alsa:ports", "alsa:ports", "-b", "64", "-t", "60", "--json")

@@ -243,7 +243,7 @@ def end(program):
 
 @test
 def it_agrees_with_jack_iodelay_to_the_frame():
-    for block, delays in ((32, [100]), (64, [0, 1, 4567]), (256, [100, 4567]), (1024, [0, 1001])):
+    for block, delays in ((32, [100]), (64, [0, 4567]), (256, [100]), (1024, [1001])):
         with Jack(block) as server:
             for frames in delays:
                 probe = server.delay(frames)

@@ -103,7 +103,7 @@ static void any_drift_block_and_host_block_has_no_glitch(void)
     static const uint32_t blocks[] = {0, 1, 64, 100, 1024};
     static const double ppms[] = {-500, -300, -10, 40, 300, 500};
     struct takt_random r = takt_random_seed(3);
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < 30; i++)
         tone_through_two_clocks(ppms[takt_random_below(&r, 6)], ppms[takt_random_below(&r, 6)],
                                 more[takt_random_below(&r, 4)], more[takt_random_below(&r, 4)],
                                 blocks[takt_random_below(&r, 5)], 15);
