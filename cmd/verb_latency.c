@@ -98,10 +98,12 @@ static bool wait_for_one(struct trip *t, int64_t end_ns)
     return true;
 }
 
-/* What was lost meanwhile may be why nothing was found, or more than one way. */
+/* What was lost meanwhile may be why something came back and was not found, or more than once. */
 static bool is_broken(const struct trip *t)
 {
-    return t->result.lost_frames && (!is_measured(t) || t->result.second_db > echo_db);
+    const struct takt_roundtrip_result *r = &t->result;
+    return r->lost_frames && r->verdict != TAKT_ROUNDTRIP_SILENCE &&
+           (!is_measured(t) || r->second_db > echo_db);
 }
 
 static int64_t length_ns(const struct trip *t)

@@ -2,10 +2,16 @@
 
 #include "base/fail.h"
 #include "device/host.h"
+#include "takt/time.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { TRIES = 4, AGAIN_MS = 50 };
 
 struct takt_jack_lib takt_jack;
 static bool lib_is_there;
@@ -42,14 +48,30 @@ int takt_jack_need(struct takt_error *e)
                                     "jack: libjack.so.0 is not installed (libjack-jackd2-0)");
 }
 
+/* JACK2 has its servers' sockets there. */
+static bool seems_to_run(void)
+{
+    char path[200];
+    const char *name = getenv("JACK_DEFAULT_SERVER");
+    snprintf(path, sizeof path, "/dev/shm/jack_%.100s_%d_0", name && *name ? name : "default",
+             (int)getuid());
+    return access(path, F_OK) == 0;
+}
+
 int takt_jack_open(const char *name, jack_client_t **out, struct takt_error *e)
 {
     jack_status_t status;
     char said[200];
     takt_host_first_log(said, sizeof said); /* what was said before is not the reason */
-    *out = takt_jack.jack_client_open(name, JackNoStartServer, &status);
-    if (*out)
-        return 0;
+    /* A busy server may refuse, and take the next. */
+    for (int tries = 0; tries < TRIES; tries++) {
+        *out = takt_jack.jack_client_open(name, JackNoStartServer, &status);
+        if (*out)
+            return 0;
+        if (!seems_to_run())
+            break;
+        takt_sleep_ms(AGAIN_MS);
+    }
     takt_host_first_log(said, sizeof said);
     return takt_fail(e, TAKT_ERR_NOT_FOUND, 0,
                      "jack: no server to be reached%s%.100s%s; start jackd", *said ? " (" : "",

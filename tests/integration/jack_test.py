@@ -64,7 +64,9 @@ class Server:
     def takt(self, *arguments):
         """Started, and its stream running."""
         program = self.start(TAKT, *arguments, "--json")
-        program.first = strict_json(program.stdout.readline())
+        line = program.stdout.readline()
+        check(line, f"takt {arguments} said nothing but {'' if line else program.stderr.read()!r}")
+        program.first = strict_json(line)
         return program
 
     def run(self, *arguments, **more):
