@@ -5,7 +5,8 @@
  *     sim:SCENE[+SCENE…][,OPTION…]
  *
  * Options of the device: ppm=, jitter=, xrun=, vanish=AT+FOR, host=, vary, work=T[~SPREAD].
- * Options of the sound: db=, seed=.
+ * Options of the sound: db=, seed=; of the loop, too: delay=FRAMES, which it does not report, and
+ * noise=dBFS.
  *
  * Channel c plays scene c, beginning anew behind the last, like a microphone before each.
  */
@@ -19,7 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCENES_MAX = 16, SPEC_MAX = 1024 };
+enum { SCENES_MAX = 16, SPEC_MAX = 1024, DELAY_MAX = 1 << 20 };
+static const double no_noise_db = -200;
 
 /* What an id says, with gaps. */
 struct sim_id {
@@ -31,6 +33,8 @@ struct sim_id {
     struct takt_pacer_cfg clock; /* only what options set */
     uint32_t host_frames;
     double gain_db;
+    double noise_db; /* of the loop; no_noise_db: none */
+    uint32_t delay_frames;
     bool has_seed;
     uint64_t seed;
 };
@@ -89,7 +93,9 @@ static bool read_option(struct sim_id *id, char *option, const char **hint)
         *value++ = '\0';
     const char *v = value ? value : "";
     double number;
-    id->has_clock_options |= strcmp(option, "db") != 0 && strcmp(option, "seed") != 0;
+    bool is_of_sound = !strcmp(option, "db") || !strcmp(option, "seed") ||
+                       !strcmp(option, "delay") || !strcmp(option, "noise");
+    id->has_clock_options |= !is_of_sound;
     if (!strcmp(option, "ppm")) {
         *hint = "ppm=-10000..10000";
         return takt_scene_number(v, -10000, 10000, &k->ppm);
@@ -126,7 +132,18 @@ static bool read_option(struct sim_id *id, char *option, const char **hint)
         *hint = "db=-100..20";
         return takt_scene_number(v, -100, 20, &id->gain_db);
     }
-    *hint = "ppm=, jitter=, work=, xrun=, vanish=, host=, vary, db=, seed=";
+    if (!strcmp(option, "delay")) {
+        *hint = "delay=0..1048576 frames, with loop";
+        if (!id->loop || !takt_scene_number(v, 0, DELAY_MAX, &number) || number != (uint32_t)number)
+            return false;
+        id->delay_frames = (uint32_t)number;
+        return true;
+    }
+    if (!strcmp(option, "noise")) {
+        *hint = "noise=-200..20 dBFS, with loop";
+        return id->loop && takt_scene_number(v, no_noise_db, 20, &id->noise_db);
+    }
+    *hint = "ppm=, jitter=, work=, xrun=, vanish=, host=, vary, db=, delay=, noise=, seed=";
     if (strcmp(option, "seed") != 0)
         return false;
     *hint = "seed=1..2^53";
@@ -160,6 +177,7 @@ static int read_scenes(struct sim_id *id, char *text, struct takt_error *e)
 static int read_id(struct sim_id *id, const char *rest, struct takt_error *e)
 {
     memset(id, 0, sizeof *id);
+    id->noise_db = no_noise_db;
     if (strlen(rest) >= SPEC_MAX)
         return takt_fail(e, TAKT_ERR_ARG, 0, "sim: an id of more than %d letters", SPEC_MAX - 1);
     strcpy(id->text, rest);
@@ -322,9 +340,13 @@ static int open_driver(const struct takt_driver_cfg *cfg, struct takt_driver **o
     pacer.priority = cfg->priority;
     pacer.seed = clock->has_seed ? clock->seed : cfg->seed;
     pacer.is_live = true;
-    if (in.loop && cfg->in_rest && cfg->out_rest)
+    if (in.loop && cfg->in_rest && cfg->out_rest) {
         pacer.loop_channels =
             cfg->in_channels > cfg->out_channels ? cfg->in_channels : cfg->out_channels;
+        pacer.loop_delay_frames = in.delay_frames;
+        pacer.loop_gain = (float)pow(10, in.gain_db / 20);
+        pacer.loop_noise = in.noise_db > no_noise_db ? (float)pow(10, in.noise_db / 20) : 0;
+    }
     return takt_pacer_open(&pacer, out, e);
 }
 

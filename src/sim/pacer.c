@@ -37,7 +37,8 @@ struct pacer {
     struct takt_ring *loop;
     float *loop_buffers;
     float *loop_in[TAKT_CHANNELS_MAX], *loop_out[TAKT_CHANNELS_MAX];
-    float *frames; /* interleaved, one host block */
+    float *frames;            /* interleaved, one host block */
+    struct takt_random noise; /* apart from chance, whose draws decide the times */
 };
 
 static bool is_virtual(const struct pacer *p)
@@ -107,6 +108,15 @@ static uint32_t draw_frames(struct pacer *p)
     return 1 + (uint32_t)takt_random_below(&p->chance, p->cfg.host_frames);
 }
 
+/* Uniform, so of a width that is sqrt(12) times its RMS. */
+static void add_loop_noise(struct pacer *p, uint32_t frames)
+{
+    double width = (double)p->cfg.loop_noise * sqrt(12);
+    for (uint32_t c = 0; c < p->cfg.loop_channels; c++)
+        for (uint32_t i = 0; i < frames; i++)
+            p->loop_in[c][i] += (float)((takt_random_unit(&p->noise) - 0.5) * width);
+}
+
 static void fill_loop_input(struct pacer *p, uint32_t frames)
 {
     uint32_t channels = p->cfg.loop_channels;
@@ -114,7 +124,9 @@ static void fill_loop_input(struct pacer *p, uint32_t frames)
     TAKT_ASSERT(got == frames);
     for (uint32_t c = 0; c < channels; c++)
         for (uint32_t i = 0; i < frames; i++)
-            p->loop_in[c][i] = p->frames[(size_t)i * channels + c];
+            p->loop_in[c][i] = p->frames[(size_t)i * channels + c] * p->cfg.loop_gain;
+    if (p->cfg.loop_noise > 0)
+        add_loop_noise(p, frames);
 }
 
 static void keep_loop_output(struct pacer *p, uint32_t frames)
@@ -217,6 +229,14 @@ static void pacer_advance(struct takt_driver *base, int64_t until_ns)
 
 /* ---- Control ------------------------------------------------------------------------------- */
 
+static void prime_loop(struct pacer *p, size_t silent_frames)
+{
+    for (size_t n; silent_frames; silent_frames -= n) {
+        n = silent_frames < p->cfg.host_frames ? silent_frames : p->cfg.host_frames;
+        takt_ring_write(p->loop, p->frames, n);
+    }
+}
+
 static int pacer_start(struct takt_driver *base, struct takt_error *e)
 {
     struct pacer *p = (struct pacer *)base;
@@ -230,8 +250,8 @@ static int pacer_start(struct takt_driver *base, struct takt_error *e)
     if (p->loop) {
         takt_ring_reset(p->loop);
         memset(p->frames, 0, (size_t)p->cfg.host_frames * p->cfg.loop_channels * sizeof(float));
-        for (int block = 0; block < 2; block++)
-            takt_ring_write(p->loop, p->frames, p->cfg.host_frames);
+        p->noise = takt_random_seed(~p->cfg.seed);
+        prime_loop(p, (size_t)2 * p->cfg.host_frames + p->cfg.loop_delay_frames);
     }
     if (p->cfg.stepped)
         return 0;
@@ -280,9 +300,10 @@ static const struct takt_driver_ops ops = {.start = pacer_start,
 static int make_loop(struct pacer *p, struct takt_error *e)
 {
     uint32_t channels = p->cfg.loop_channels, host = p->cfg.host_frames;
-    int err = takt_ring_create(&(struct takt_ring_cfg){.elem_bytes = channels * sizeof(float),
-                                                       .capacity = (size_t)3 * host},
-                               &p->loop, e);
+    int err = takt_ring_create(
+        &(struct takt_ring_cfg){.elem_bytes = channels * sizeof(float),
+                                .capacity = (size_t)3 * host + p->cfg.loop_delay_frames},
+        &p->loop, e);
     if (err < 0)
         return err;
     p->loop_buffers = takt_rt_alloc((size_t)3 * host * channels * sizeof(float));

@@ -35,6 +35,9 @@ struct takt_pacer_cfg {
     int xruns;                             /* in rising order */
     int64_t vanish_ns, vanish_for_ns;      /* the device is away for so long from then on */
     uint32_t loop_channels; /* output comes back as input after both latencies; 0: ports serve */
+    uint32_t loop_delay_frames; /* and so much later: a path that nobody reports */
+    float loop_gain;            /* of that path; 0 is silence */
+    float loop_noise;           /* RMS of the white noise that it adds */
 };
 
 /* Opens the driver, as takt_backend.open_driver does. Errors: TAKT_ERR_NOMEM. RT: no. */

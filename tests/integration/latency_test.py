@@ -48,6 +48,20 @@ def simulated_loop_takes_what_it_reports_at_any_block():
 
 
 @test
+def delay_of_a_path_is_what_it_takes_beyond_what_is_reported():
+    for path, delay in (("delay=480", 480), ("delay=1", 1), ("delay=0", 0), ("delay=32000", 32000),
+                        ("delay=4567,db=-40,noise=-60", 4567), ("delay=100,db=-6,noise=-20", 100)):
+        for block in ("64", "77", "1000"):
+            said = measured(run("latency", "-i", "sim:loop," + path, "-o", "sim:", "-b", block,
+                                "--fast", "--json").summary())
+            equal((said["difference_frames"], said["agrees"]), (delay, delay == 0), (path, block))
+    # Signal 40 dB below the noise: not to be told from it, and never a wrong number.
+    one_line(run("latency", "-i", "sim:loop,delay=480,db=-20,noise=0", "-o", "sim:", "--fast",
+                 status=1))
+    one_line(run("latency", "-i", "sim:loop,delay=40000", "-o", "sim:", "--fast", status=1))
+
+
+@test
 def adapter_is_measured_as_it_is_reported():
     added = set()
     for host in (1, 48, 64, 128, 480):

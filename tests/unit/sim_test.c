@@ -76,6 +76,48 @@ static void impulse_comes_back_after_exactly_the_reported_latency(void)
         }
 }
 
+/* The delay is the path's, so it is not in what is reported; the gain is that of db=. */
+static void loop_comes_back_after_its_own_delay_too(void)
+{
+    const uint32_t delays[] = {0, 1, 7, 127, 128, 480, 5000}, blocks[] = {0, 1, 77, 250};
+    for (size_t d = 0; d < sizeof delays / sizeof *delays; d++)
+        for (size_t n = 0; n < sizeof blocks / sizeof *blocks; n++) {
+            char in[64];
+            struct takt_stream_actual a;
+            snprintf(in, sizeof in, "sim:loop,host=64,delay=%u,db=20", delays[d]);
+            memset(heard, 0, sizeof heard);
+            CHECK_INT(run(&(struct takt_stream_cfg){.in = {.device = in, .channels = 1},
+                                                    .out = {.device = "sim:", .channels = 1},
+                                                    .block_frames = blocks[n],
+                                                    .length_frames = 8000,
+                                                    .clock = TAKT_CLOCK_VIRTUAL,
+                                                    .process = probe},
+                          &a, NULL),
+                      0);
+            uint32_t reported = a.latency_in_frames + a.latency_out_frames + a.adapter_frames;
+            CHECK_INT(a.host_block_frames, 64);
+            for (uint32_t i = 0; i < 8000; i++)
+                CHECK_NEAR(heard[i], i == reported + delays[d] ? 10 : 0, 1e-5);
+        }
+}
+
+static void loop_adds_noise_of_the_level_that_is_asked_for(void)
+{
+    double squares = 0;
+    memset(heard, 0, sizeof heard);
+    CHECK_INT(
+        run(&(struct takt_stream_cfg){.in = {.device = "sim:loop,noise=-20,db=-100", .channels = 1},
+                                      .out = {.device = "sim:", .channels = 1},
+                                      .length_frames = HEARD_MAX,
+                                      .clock = TAKT_CLOCK_VIRTUAL,
+                                      .process = probe},
+            NULL, NULL),
+        0);
+    for (uint32_t i = 0; i < HEARD_MAX; i++)
+        squares += (double)heard[i] * (double)heard[i];
+    CHECK_NEAR(10 * log10(squares / HEARD_MAX), -20, 0.1);
+}
+
 /* ---- Replay ---------------------------------------------------------------------------------- */
 
 struct digest {
@@ -268,6 +310,11 @@ static void ids_that_make_no_sense_are_refused_in_one_line(void)
         "sim:voice,seed=0",
         "sim:voice,db=99",
         "sim:loop+voice",
+        "sim:voice,delay=1",
+        "sim:voice,noise=-20",
+        "sim:loop,delay=1.5",
+        "sim:loop,delay=1048577",
+        "sim:loop,noise=21",
         "sim:voice,work=1~",
         "sim:voice,xrun=2s,xrun=1s",
         "sim:tone=0",
@@ -399,6 +446,8 @@ static void every_failing_request_of_create_is_survived(void)
 int main(void)
 {
     RUN(impulse_comes_back_after_exactly_the_reported_latency);
+    RUN(loop_comes_back_after_its_own_delay_too);
+    RUN(loop_adds_noise_of_the_level_that_is_asked_for);
     RUN(virtual_clock_replays_bit_for_bit_from_its_seed);
     RUN(injected_faults_are_counted_by_their_cause);
     RUN(a_flood_of_xruns_hides_neither_loss_nor_end);
