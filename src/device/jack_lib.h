@@ -23,6 +23,7 @@
     X(jack_get_time)                                                                               \
     X(jack_on_info_shutdown)                                                                       \
     X(jack_port_by_name)                                                                           \
+    X(jack_port_connected_to)                                                                      \
     X(jack_port_get_buffer)                                                                        \
     X(jack_port_get_latency_range)                                                                 \
     X(jack_port_name)                                                                              \

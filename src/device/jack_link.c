@@ -158,9 +158,20 @@ static void pass_on(jack_port_t *const *from, uint32_t froms, jack_port_t *const
         takt_jack.jack_port_set_latency_range(to[c], mode, &all);
 }
 
+static bool hears_itself(const struct jack_link *j)
+{
+    for (uint32_t i = 0; i < j->ins; i++)
+        for (uint32_t o = 0; o < j->outs; o++)
+            if (takt_jack.jack_port_connected_to(j->in[i], takt_jack.jack_port_name(j->out[o])))
+                return true;
+    return false;
+}
+
+/* What we play to ourselves we hear one cycle later, which the server does not count. */
 static void read_latencies(struct jack_link *j)
 {
-    atomic_store(&j->in_latency, longest(j->in, j->ins, JackCaptureLatency));
+    uint32_t cycle = hears_itself(j) ? takt_jack.jack_get_buffer_size(j->client) : 0;
+    atomic_store(&j->in_latency, longest(j->in, j->ins, JackCaptureLatency) + cycle);
     atomic_store(&j->out_latency, longest(j->out, j->outs, JackPlaybackLatency));
 }
 

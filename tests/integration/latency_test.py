@@ -49,7 +49,7 @@ def simulated_loop_takes_what_it_reports_at_any_block():
 
 @test
 def delay_of_a_path_is_what_it_takes_beyond_what_is_reported():
-    for path, delay in (("delay=480", 480), ("delay=1", 1), ("delay=0", 0), ("delay=32000", 32000),
+    for path, delay in (("delay=480", 480), ("delay=1", 1), ("delay=0", 0), ("delay=30000", 30000),
                         ("delay=4567,db=-40,noise=-60", 4567), ("delay=100,db=-6,noise=-20", 100)):
         for block in ("64", "77", "1000"):
             said = measured(run("latency", "-i", "sim:loop," + path, "-o", "sim:", "-b", block,
@@ -232,11 +232,13 @@ class Jack:
             time.sleep(0.05)
         raise AssertionError(f"cannot connect {from_port} with {to_port}")
 
-    def iodelay(self):
-        """What jack_iodelay measures from its output through the client back to its input."""
+    def iodelay(self, of_a_link=False):
+        """What jack_iodelay measures from its output through the client, or by a link alone, back
+        to its input."""
         program = self.start("stdbuf", "-oL", "jack_iodelay")
-        self.connect("jack_delay:out", "delay:in_1")
-        self.connect("delay:out_1", "jack_delay:in")
+        self.connect("jack_delay:out", "jack_delay:in" if of_a_link else "delay:in_1")
+        if not of_a_link:
+            self.connect("delay:out_1", "jack_delay:in")
         figures = []
         for line in program.stdout:
             if found := re.match(r" *([0-9.]+) frames .* total roundtrip latency(.*)", line):
@@ -300,6 +302,20 @@ def card_that_reports_its_latencies_agrees_and_one_that_is_wrong_is_told():
             equal(said.err, f"takt: latency: --strict: measured {frames + 64} frames, "
                             "reported 264\n")
             end(probe)
+
+
+@test
+def link_from_output_to_input_agrees_with_jack_iodelay_and_what_is_reported():
+    for block in (32, 64, 1024):
+        with Jack(block) as server:
+            takt = server.start(TAKT, "latency", "-i", "jack:none", "-o", "jack:none", "-t", "30",
+                                "--json")
+            server.connect("takt:out_1", "takt:in_1")
+            out, err = takt.communicate(timeout=40)
+            equal((takt.returncode, err), (0, ""))
+            said = agreed(strict_json(out), f"a link in a graph of {block} frames")
+            equal((said["measured_frames"], said["reported_frames"]["host_in"]), (block, block))
+            equal(server.iodelay(of_a_link=True), block)
 
 
 @test
