@@ -19,7 +19,7 @@
 
 enum { LISTED_MAX = 64, RATE_HZ_MIN = 8000, RATE_HZ_MAX = 384000, RATE_HZ_DEFAULT = 48000 };
 enum { LOW_FRAMES = 256, HIGH_FRAMES = 1024, HIGH_PERIODS = 4 };
-static const int64_t ask_ns = 1000 * 1000000LL; /* a plugin may wait for a server that hangs */
+static const int64_t ask_ns = 3000 * 1000000LL; /* a plugin may wait for a server that hangs */
 
 struct found {
     char rest[112], description[112];

@@ -488,6 +488,13 @@ static void note_delay(struct alsa *a)
         takt_link_latency(&a->base, a->base.granted.latency_in_frames, seen);
 }
 
+/* What a buffer holds may be moved in one moment; four of them may not. */
+static uint64_t trial_periods(const struct alsa *a)
+{
+    uint32_t four = 4 * buffer_of(a) / period_of(a);
+    return four > TRIAL_PERIODS ? four : TRIAL_PERIODS;
+}
+
 /* Silence until the pace is known. True: it is the engine's turn. */
 static bool try_pace(struct alsa *a, int64_t now)
 {
@@ -499,12 +506,13 @@ static bool try_pace(struct alsa *a, int64_t now)
         return true;
     a->long_waits += a->woken_ns && now - a->woken_ns > 1.5e9 * buffer_of(a) / a->rate_hz;
     a->woken_ns = now;
-    if (a->periods <= TRIAL_PERIODS)
+    uint64_t all = trial_periods(a);
+    if (a->periods <= all)
         return false;
     double took = (double)(now - a->begun_ns) * a->rate_hz / 1e9;
-    atomic_store(&a->trial, took < TRIAL_PERIODS * period_of(a) / 4.0 ? TRIAL_FAST
-                            : a->long_waits > TRIAL_PERIODS / 2       ? TRIAL_SLOW
-                                                                      : TRIAL_PASSED);
+    atomic_store(&a->trial, took < (double)all * period_of(a) / 4.0 ? TRIAL_FAST
+                            : a->long_waits > (int)all / 2          ? TRIAL_SLOW
+                                                                    : TRIAL_PASSED);
     return false;
 }
 

@@ -108,18 +108,27 @@ static void strike_off(struct takt_host *h)
 
 /* ---- Questions that may not be answered ------------------------------------------------------ */
 
+/* While a question hangs it stays in a list, so that nobody waits for the same answer again. */
 struct ask {
-    pthread_mutex_t lock;
     pthread_cond_t moved;
     int (*question)(void *arg);
+    size_t bytes;
+    struct ask *next; /* of those left behind */
     int answer;
     bool done, left_behind;
-    max_align_t arg[];
+    max_align_t arg[]; /* to be answered; behind it, as it was put */
 };
+
+static pthread_mutex_t asks_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ask *asks_left;
+
+static void *as_put(struct ask *a)
+{
+    return (char *)a->arg + (a->bytes + sizeof *a->arg - 1) / sizeof *a->arg * sizeof *a->arg;
+}
 
 static void free_ask(struct ask *a)
 {
-    pthread_mutex_destroy(&a->lock);
     pthread_cond_destroy(&a->moved);
     free(a);
 }
@@ -128,45 +137,72 @@ static void *put_question(void *arg)
 {
     struct ask *a = arg;
     int answer = a->question(a->arg);
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&asks_lock);
     a->answer = answer;
     a->done = true;
     bool mine = a->left_behind;
+    for (struct ask **at = &asks_left; mine && *at; at = &(*at)->next)
+        if (*at == a) {
+            *at = a->next;
+            break;
+        }
     pthread_cond_broadcast(&a->moved);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&asks_lock);
     if (mine)
         free_ask(a);
     return NULL;
 }
 
+static bool hangs_already(int (*question)(void *arg), const void *arg, size_t bytes)
+{
+    bool hangs = false;
+    pthread_mutex_lock(&asks_lock);
+    for (struct ask *a = asks_left; a && !hangs; a = a->next)
+        hangs = a->question == question && a->bytes == bytes && !memcmp(as_put(a), arg, bytes);
+    pthread_mutex_unlock(&asks_lock);
+    return hangs;
+}
+
+/* The answer, or TAKT_ERR_TIMEOUT. */
+static int await_answer(struct ask *a, void *arg, int64_t until_ns)
+{
+    struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
+    int err = 0;
+    pthread_mutex_lock(&asks_lock);
+    while (!a->done && err != ETIMEDOUT)
+        err = pthread_cond_clockwait(&a->moved, &asks_lock, CLOCK_MONOTONIC, &until);
+    int answer = a->done ? a->answer : TAKT_ERR_TIMEOUT;
+    bool mine = a->done;
+    if (mine) {
+        memcpy(arg, a->arg, a->bytes);
+    } else {
+        a->left_behind = true;
+        a->next = asks_left;
+        asks_left = a;
+    }
+    pthread_mutex_unlock(&asks_lock);
+    if (mine)
+        free_ask(a);
+    return answer;
+}
+
 int takt_host_ask(int (*question)(void *arg), void *arg, size_t arg_bytes, int64_t timeout_ns)
 {
-    struct ask *a = calloc(1, sizeof *a + arg_bytes);
+    if (hangs_already(question, arg, arg_bytes))
+        return TAKT_ERR_TIMEOUT;
+    struct ask *a = calloc(1, sizeof *a + 2 * arg_bytes + sizeof *a->arg);
     if (!a)
         return TAKT_ERR_NOMEM;
-    pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->moved, NULL);
     a->question = question;
+    a->bytes = arg_bytes;
     memcpy(a->arg, arg, arg_bytes);
+    memcpy(as_put(a), arg, arg_bytes);
     if (takt_background(put_question, a)) {
         free_ask(a);
         return TAKT_ERR_SYSTEM;
     }
-    int64_t until_ns = takt_now_ns() + timeout_ns;
-    struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
-    int err = 0;
-    pthread_mutex_lock(&a->lock);
-    while (!a->done && err != ETIMEDOUT)
-        err = pthread_cond_clockwait(&a->moved, &a->lock, CLOCK_MONOTONIC, &until);
-    int answer = a->done ? a->answer : TAKT_ERR_TIMEOUT;
-    a->left_behind = !a->done;
-    if (a->done)
-        memcpy(arg, a->arg, arg_bytes);
-    bool mine = a->done;
-    pthread_mutex_unlock(&a->lock);
-    if (mine)
-        free_ask(a);
-    return answer;
+    return await_answer(a, arg, takt_now_ns() + timeout_ns);
 }
 
 /* ---- The gate -------------------------------------------------------------------------------- */

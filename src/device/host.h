@@ -87,7 +87,8 @@ void takt_link_latency(struct takt_link *l, uint32_t in_frames, uint32_t out_fra
 
 /* Asks a server something that it may never answer: runs question on a thread of its own, with a
  * copy of the arg_bytes at arg, which are copied back when it is done in time. Returns what
- * question returned, or TAKT_ERR_TIMEOUT; the question then goes on alone. Thread: any. RT: no. */
+ * question returned, or TAKT_ERR_TIMEOUT; the question then goes on alone, and until it is answered
+ * the same question is not put again but is a TAKT_ERR_TIMEOUT at once. Thread: any. RT: no. */
 int takt_host_ask(int (*question)(void *arg), void *arg, size_t arg_bytes, int64_t timeout_ns);
 
 /* What a host library had to say: an event of every stream on that backend. Thread: any. RT: no. */

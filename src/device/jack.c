@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum { CLIENTS_MAX = 32 };
-static const int64_t ask_ns = 1000000000;
+static const int64_t ask_ns = 3000000000; /* a busy machine takes its time */
 
 struct client_info {
     char name[TAKT_JACK_NAME_BYTES];
