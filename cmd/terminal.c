@@ -147,7 +147,8 @@ static void go_to_top(struct terminal *t)
     append_text(t, "\r");
 }
 
-/* What is typed would tear the picture. Never from the background, where asking would stop us. */
+/* What is typed would tear the picture, and so would Ctrl-C, at which the kernel throws away what
+ * the terminal has not read yet. Never from the background, where asking would stop us. */
 static void stop_echo(struct terminal *t)
 {
     struct termios now;
@@ -155,6 +156,7 @@ static void stop_echo(struct terminal *t)
         return;
     t->before = now;
     now.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+    now.c_lflag |= NOFLSH;
     t->echo_off = tcsetattr(STDIN_FILENO, TCSANOW, &now) == 0;
 }
 

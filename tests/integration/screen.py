@@ -6,8 +6,8 @@ screen.py - a terminal to run takt in: a pty, and as much of a VT100 as the live
         screen.press("\\x03")
         equal(screen.end(), 0)
 
-It is strict where takt has to be: an unknown sequence, a line that wraps or a move beyond the top is
-noted in `faults`, for a picture must do none of these.
+It is strict where takt has to be: an unknown sequence, part of a character, a line that wraps or a
+move beyond the top is noted in `faults`, for a picture must do none of these.
 """
 import fcntl
 import os
@@ -142,6 +142,8 @@ class Screen:
         elif unicodedata.category(character) == "Cc":
             self.faults.append(f"control {character!r}")
         else:
+            if "\udc80" <= character <= "\udcff":
+                self.faults.append(f"part of a character: {character!r}")
             if self.x >= self.columns:
                 if not self.cursor:
                     self.faults.append(f"a line wraps: {self.lines[self.y]}")

@@ -56,6 +56,16 @@ def ctrl_c_leaves_the_summary_below_the_picture():
 
 
 @test
+def ctrl_c_does_not_tear_the_picture_of_a_terminal_that_is_slow():
+    for channels in range(60, 64):
+        with Screen(200, 60, "meter", "sim:voice", "-c", str(channels)) as screen:
+            screen.wait_for(r"0:00\.3")
+            time.sleep(0.3)  # more is written than the terminal has room for
+            screen.press("\x03")
+            ends_well(screen)
+
+
+@test
 def what_is_typed_does_not_tear_the_picture():
     with Screen(80, 24, "meter", "sim:voice") as screen:
         screen.wait_for(r"0:00\.2")
