@@ -41,28 +41,26 @@ struct jack_link {
  * filters its own wake-ups. A driver that stalled and then goes on a few milliseconds later for
  * good leaves that loop behind for seconds, in which every cycle would seem to be late. Two cycles,
  * late by as much and just one period apart, are no late wake-ups: the clock has slipped, and by a
- * period and more that is time lost. Woken before it was due is not possible, so then the loop was
- * ahead. */
+ * period and more that is time lost. Nothing wakes before it is due, so when two do, the loop was
+ * ahead. One alone proves nothing: around a stall a single cycle may carry the times of another. */
 static int64_t due_of(struct jack_link *j, int64_t now, int64_t begun, int64_t period,
                       int64_t *lost_ns)
 {
-    int64_t late = now - begun - j->slip_ns, since = now - j->last_now_ns - period;
+    int64_t late = now - begun - j->slip_ns, last = j->last_late_ns, correction = 0;
+    int64_t since = now - j->last_now_ns - period;
     bool is_steady = j->counts && since > -period / 8 && since < period / 8;
-    *lost_ns = 0;
-    if (late < 0) {
-        j->slip_ns += late;
-        late = 0;
-    } else if (is_steady && late > period / 4 && j->last_late_ns > period / 4) {
-        int64_t slipped = late < j->last_late_ns ? late : j->last_late_ns;
-        j->slip_ns += slipped;
-        late -= slipped;
-        *lost_ns = slipped >= period ? slipped : 0;
-    }
+    if (late < 0 && last < 0)
+        correction = late > last ? late : last;
+    else if (is_steady && late > period / 4 && last > period / 4)
+        correction = late < last ? late : last;
+    j->slip_ns += correction;
+    late -= correction;
+    *lost_ns = correction >= period ? correction : 0;
     if (j->slip_ns < 0)
         j->slip_ns -= j->slip_ns / SLIP_FADE; /* one early cycle is not the clock's for ever */
     j->last_now_ns = now;
     j->last_late_ns = late;
-    return now - late;
+    return late > 0 ? now - late : now;
 }
 
 static int process(jack_nframes_t frames, void *arg)
@@ -211,7 +209,7 @@ static int link_open(struct takt_link *base, struct takt_error *e)
         return err;
     j->rate_hz = takt_jack.jack_get_sample_rate(j->client);
     j->counts = false;
-    j->slip_ns = 0;
+    j->slip_ns = j->last_late_ns = 0;
     takt_jack.jack_set_process_callback(j->client, process, j);
     takt_jack.jack_set_xrun_callback(j->client, xrun, j);
     takt_jack.jack_set_freewheel_callback(j->client, freewheel, j);

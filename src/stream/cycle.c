@@ -62,6 +62,14 @@ static void note_thread(struct takt_core *g)
         takt_contract_enter(g->contract);
 }
 
+/* A stream that has a length does not become longer by what is lost at its end. */
+static uint64_t lost_frames_that_count(const struct takt_core *g, uint64_t lost)
+{
+    if (!g->length_frames || g->position + lost <= g->length_frames)
+        return lost;
+    return g->length_frames > g->position ? g->length_frames - g->position : 0;
+}
+
 static void account(struct takt_core *g, const struct takt_cycle *c)
 {
     note_thread(g);
@@ -81,14 +89,15 @@ static void account(struct takt_core *g, const struct takt_cycle *c)
     g->last_cycle_frames = c->frames;
     go_away(g, c->flags & TAKT_DEVICE_AWAY);
     g->flags |= c->flags;
+    uint64_t lost = lost_frames_that_count(g, c->lost_frames);
     if (c->lost_frames || c->flags & (TAKT_INPUT_OVERFLOW | TAKT_INPUT_UNDERFLOW |
                                       TAKT_OUTPUT_OVERFLOW | TAKT_OUTPUT_UNDERFLOW)) {
-        g->position += c->lost_frames;
-        g->lost_frames += c->lost_frames;
-        port_lost(&g->in, c->lost_frames);
-        port_lost(&g->out, c->lost_frames);
+        g->position += lost;
+        g->lost_frames += lost;
+        port_lost(&g->in, lost);
+        port_lost(&g->out, lost);
         g->contract_flags |= TAKT_CONTRACT_HOST_XRUN;
-        takt_engine_event(&g->face, TAKT_EVENT_XRUN, TAKT_OK, 0, c->lost_frames, "");
+        takt_engine_event(&g->face, TAKT_EVENT_XRUN, TAKT_OK, 0, lost, "");
     }
 }
 

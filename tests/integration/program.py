@@ -55,6 +55,17 @@ def near(is_, wanted, tolerance, what=""):
     check(abs(is_ - wanted) <= tolerance, f"{what}: {is_!r} is not within {tolerance} of {wanted!r}")
 
 
+def unless_stalled(function, tries=5):
+    """A stall of the machine may spoil what is heard through a server; a fault of ours spoils it
+    every time."""
+    for left in reversed(range(tries)):
+        try:
+            return function()
+        except AssertionError:
+            if not left:
+                raise
+
+
 class Said:
     """What a run printed."""
 

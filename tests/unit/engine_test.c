@@ -220,6 +220,26 @@ static void length_ends_the_stream_to_the_frame(void)
         }
 }
 
+static void loss_beyond_the_length_does_not_count(void)
+{
+    for (uint64_t at = 1; at < 13; at++)
+        for (uint32_t n = 0; n < 100; n += 33)
+            for (uint64_t lost = 100; lost < 2000; lost += 300) {
+                script = (struct fake_script){
+                    .host_frames = 40, .xrun_at = at, .xrun_frames = lost, .latency_out = 80};
+                CHECK_INT(
+                    run_to_end(&(struct takt_stream_cfg){.out = {.device = "fake:", .channels = 1},
+                                                         .in = {.device = "fake:", .channels = 1},
+                                                         .block_frames = n,
+                                                         .length_frames = 500,
+                                                         .finished = note_finished,
+                                                         .process = copy},
+                               NULL),
+                    0);
+                CHECK_INT(finished_at, 500);
+            }
+}
+
 static void drain_lasts_until_the_last_frame_was_heard(void)
 {
     for (uint32_t latency = 0; latency < 400; latency += 50) {
@@ -793,6 +813,7 @@ int main(void)
     RUN(source_end_reaches_the_sink_to_the_frame);
     RUN(source_end_through_the_adapter_keeps_every_frame);
     RUN(length_ends_the_stream_to_the_frame);
+    RUN(loss_beyond_the_length_does_not_count);
     RUN(drain_lasts_until_the_last_frame_was_heard);
     RUN(abort_drops_the_block_and_drain_plays_it);
     RUN(every_format_and_layout_passes_through_exactly);
