@@ -86,6 +86,20 @@ static inline void tap_fail(const char *file, int line, const char *what)
 #define SANITIZED 0
 #endif
 
+/* How many rounds of n a search makes. What one thread does alone is twenty times slower under
+ * ThreadSanitizer, which has nothing to find in it. */
+#if defined __SANITIZE_THREAD__
+#define THREAD_SANITIZED 1
+#elif defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZED 1
+#endif
+#endif
+#ifndef THREAD_SANITIZED
+#define THREAD_SANITIZED 0
+#endif
+#define ROUNDS(n) (THREAD_SANITIZED ? (n) / 10 + 1 : (n))
+
 /* For what a sanitizer spoils: counts of page faults and system calls, much work of one thread. */
 #define RUN_UNLESS_SANITIZED(test) SANITIZED ? (void)(test) : tap_one(#test, test)
 

@@ -259,7 +259,7 @@ def end(program):
 
 @test
 def it_agrees_with_jack_iodelay_to_the_frame():
-    for block, delays in ((32, [100]), (64, [0, 4567]), (256, [100]), (1024, [1001])):
+    for block, delays in ((64, [0, 4567]), (1024, [1001])):
         with Jack(block) as server:
             for frames in delays:
                 probe = server.delay(frames)
@@ -278,7 +278,7 @@ def block_of_its_own_adds_to_jacks_path_what_the_adapter_reports():
     with Jack(64) as server:
         server.delay(100)
         theirs = server.iodelay()
-        for block in (16, 100, 128):
+        for block in (16, 100):
             ours = measured(server.takt("-i", "jack:delay", "-o", "jack:delay",
                                         "-b", str(block)).summary())
             equal(ours["measured_frames"], theirs + ours["reported_frames"]["adapter"], block)
@@ -306,7 +306,7 @@ def card_that_reports_its_latencies_agrees_and_one_that_is_wrong_is_told():
 
 @test
 def link_from_output_to_input_agrees_with_jack_iodelay_and_what_is_reported():
-    for block in (32, 64, 1024):
+    for block in (64, 1024):
         with Jack(block) as server:
             takt = server.start(TAKT, "latency", "-i", "jack:none", "-o", "jack:none", "-t", "30",
                                 "--json")

@@ -103,7 +103,7 @@ static void any_drift_block_and_host_block_has_no_glitch(void)
     static const uint32_t blocks[] = {0, 1, 64, 100, 1024};
     static const double ppms[] = {-500, -300, -10, 40, 300, 500};
     struct takt_random r = takt_random_seed(3);
-    for (int i = 0; i < 30; i++)
+    for (int i = 0; i < ROUNDS(30); i++)
         tone_through_two_clocks(ppms[takt_random_below(&r, 6)], ppms[takt_random_below(&r, 6)],
                                 more[takt_random_below(&r, 4)], more[takt_random_below(&r, 4)],
                                 blocks[takt_random_below(&r, 5)], 15);
@@ -150,7 +150,7 @@ static void time_of_capture_is_true_to_a_frame(void)
     static const double ppms[] = {-500, 0.001, 300};
     static const uint32_t blocks[] = {0, 64, 100, 1024};
     for (int p = 0; p < 3; p++)
-        for (int n = 0; n < 4; n++) {
+        for (int n = 0; n < ROUNDS(4); n++) {
             char in[64];
             struct takt_stream_actual a;
             struct clicks k = {.count = 0};
