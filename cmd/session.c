@@ -62,14 +62,20 @@ static void take_events(struct running *r)
         } else if (o->quiet) {
             continue;
         } else if (ev.type == TAKT_EVENT_DEVICE_LOST) {
-            tell(r, "%.2f s: the device is away; the stream goes on in silence", at_s);
+            tell(r, "%.2f s: %s%sthe device is away; the stream goes on in silence", at_s, ev.text,
+                 *ev.text ? ": " : "");
         } else if (ev.type == TAKT_EVENT_DEVICE_BACK) {
-            tell(r, "%.2f s: the device is back after %.2f s", at_s,
-                 (double)ev.value / r->actual.rate_hz);
-        } else if (o->verbose && ev.type == TAKT_EVENT_LOG) {
+            tell(r, "%.2f s: %s%sthe device is back after %.2f s", at_s, ev.text,
+                 *ev.text ? ": " : "", (double)ev.value / r->actual.rate_hz);
+        } else if (ev.type == TAKT_EVENT_LOG && (o->verbose || ev.code)) {
             tell(r, "%s", ev.text);
-        } else if (o->verbose && ev.type == TAKT_EVENT_XRUN) {
+        } else if (o->verbose && ev.type == TAKT_EVENT_XRUN && ev.value) {
             tell(r, "%.2f s: the device lost %llu frames", at_s, (unsigned long long)ev.value);
+        } else if (o->verbose && ev.type == TAKT_EVENT_XRUN) {
+            tell(r, "%.2f s: the device was late, and lost nothing", at_s);
+        } else if (o->verbose && ev.type == TAKT_EVENT_HOST_BLOCK) {
+            tell(r, "%.2f s: the device's block is %llu frames from now on", at_s,
+                 (unsigned long long)ev.value);
         } else if (o->verbose) {
             tell(r, "%.2f s: %s", at_s, takt_event_name(ev.type));
         }

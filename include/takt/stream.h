@@ -253,7 +253,8 @@ enum takt_event_type {
     TAKT_EVENT_DEVICE_LOST,
     TAKT_EVENT_DEVICE_BACK, /* value: how many frames it was away */
     TAKT_EVENT_SINK_FAILED, /* code, os_errno, text: a recording ended early; the sound goes on */
-    TAKT_EVENT_LOG,         /* text: what a host library had to say */
+    TAKT_EVENT_LOG,         /* text: what a host library had to say; with a code: what takt has to
+                               say of the host */
     TAKT_EVENT_HOST_BLOCK,  /* value: the host's block is so many frames from now on */
     TAKT_EVENT_TYPES        /* how many there are, and 0 for none */
 };

@@ -56,6 +56,7 @@ struct takt_link {
     _Atomic uint64_t beats; /* cycles that the server wanted */
     _Atomic int64_t last_beat_ns;
     struct takt_host *host; /* valid for whoever is inside the gate */
+    const char *backend;    /* static */
     pthread_mutex_t lock;
     pthread_cond_t moved;
     int wanted, is;          /* enum of host.c; under lock */
