@@ -146,6 +146,13 @@ static void watch(struct running *r)
     }
 }
 
+/* As the stream counts them: it may run at another rate. */
+static uint64_t source_frames(const struct running *r)
+{
+    double faster = (double)r->actual.rate_hz / r->actual.source_hz;
+    return (uint64_t)((double)r->session->source_frames * faster + 0.5);
+}
+
 static int make(struct running *r)
 {
     struct session *s = r->session;
@@ -158,7 +165,7 @@ static int make(struct running *r)
     takt_stream_actual(r->stream, &r->actual);
     s->actual = r->actual;
     r->length_frames = s->stream.length_frames;
-    r->total_frames = r->length_frames ? r->length_frames : s->source_frames;
+    r->total_frames = r->length_frames ? r->length_frames : source_frames(r);
     r->meters_input = !r->actual.out_channels;
     r->channels = r->meters_input ? r->actual.in_channels : r->actual.out_channels;
     r->reading_bytes = sizeof *r->scratch + r->channels * sizeof *r->scratch->channel;

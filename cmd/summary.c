@@ -98,6 +98,8 @@ void summary_json(const struct running *r)
     json_string(&j, "ended_by", ended_by(r));
     json_number(&j, "seconds", (double)frames / a->rate_hz, 6);
     json_int(&j, "rate_hz", a->rate_hz);
+    if (a->source_hz != a->rate_hz)
+        json_int(&j, "source_rate_hz", a->source_hz);
     json_int(&j, "block_frames", a->block_frames);
     json_int(&j, "host_block_frames", a->host_block_frames);
     json_int(&j, "blocks", (int64_t)r->session->contract.blocks);
@@ -147,8 +149,11 @@ void summary_text(const struct running *r)
 {
     char text[2048];
     uint64_t frames = takt_stream_position(r->stream);
-    printf("%s, %.3f s, %llu frames at %u Hz\n", r->title, (double)frames / r->actual.rate_hz,
+    printf("%s, %.3f s, %llu frames at %u Hz", r->title, (double)frames / r->actual.rate_hz,
            (unsigned long long)frames, r->actual.rate_hz);
+    if (r->actual.source_hz != r->actual.rate_hz)
+        printf(", converted from %u Hz", r->actual.source_hz);
+    printf("\n");
     for (uint32_t c = 0; c < r->channels; c++) {
         struct takt_level_reading l;
         takt_level_read(r->level, c, &l);

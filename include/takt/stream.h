@@ -154,6 +154,7 @@ struct takt_stream_cfg {
  * are in frames. */
 struct takt_stream_actual {
     uint32_t rate_hz;
+    uint32_t source_hz;         /* of a file that is converted to rate_hz; else rate_hz */
     uint32_t block_frames;      /* of the callback; 0 when it varies with the host */
     uint32_t block_frames_max;  /* never more than this */
     uint32_t host_block_frames; /* what the device moves at once (its longest) */
