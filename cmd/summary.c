@@ -115,6 +115,7 @@ void summary_json(const struct running *r)
         json_open(&j, "bridge", '{');
         json_int(&j, "frames", a->bridge_frames);
         json_number(&j, "drift_ppm", a->bridge_drift_ppm, 2);
+        json_bool(&j, "settled", a->bridge_settled);
         json_int(&j, "gaps", (int64_t)a->bridge_gaps);
         json_close(&j, '}');
     }
@@ -163,10 +164,11 @@ void summary_text(const struct running *r)
     takt_contract_text(&r->session->contract, text, sizeof text);
     fputs(text, stdout);
     if (r->actual.bridge_frames)
-        printf("bridge: the input's clock is %.1f ppm %s than the output's; %u frames added, "
+        printf("bridge: the input's clock is %.1f ppm %s than the output's%s; %u frames added, "
                "%llu gap%s\n",
                fabs(r->actual.bridge_drift_ppm),
-               r->actual.bridge_drift_ppm < 0 ? "slower" : "faster", r->actual.bridge_frames,
+               r->actual.bridge_drift_ppm < 0 ? "slower" : "faster",
+               r->actual.bridge_settled ? "" : ", not settled yet", r->actual.bridge_frames,
                (unsigned long long)r->actual.bridge_gaps, r->actual.bridge_gaps == 1 ? "" : "s");
     if (r->session->options->verbose)
         text_details(r);

@@ -169,6 +169,7 @@ struct takt_stream_actual {
     uint32_t bridge_frames;
     double bridge_drift_ppm;
     uint64_t bridge_gaps;
+    bool bridge_settled; /* the drift is known; before, and for 8 s after each gap, it is a guess */
     enum takt_sample format;
     enum takt_layout layout;
     enum takt_clock clock;

@@ -32,7 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FADE_FRAMES = 32, BLOCK_MAX = 8192 };
+enum { FADE_FRAMES = 32, BLOCK_MAX = 8192, SETTLED_S = 8 };
 static const double margin_s = 0.001, margin_s_max = 0.05;
 
 /* Who has the word about the ring. FLOWS and OVERFLOWN end by the device's thread, EMPTIED and
@@ -74,7 +74,8 @@ struct bridge {
     uint64_t moved_from; /* `moved` then */
     bool flows;          /* the queue has its length */
     bool fades_in;
-    double margin; /* frames of the device */
+    double margin;  /* frames of the device */
+    double flows_s; /* since the flow began */
 
     /* Shared. */
     _Atomic bool quit;
@@ -84,6 +85,7 @@ struct bridge {
     _Atomic uint32_t device_block, device_latency;
     _Atomic uint32_t queue_shown;
     _Atomic int64_t drift_ppb;
+    _Atomic bool settled;
 };
 
 /* ---- The device's thread --------------------------------------------------------------------- */
@@ -271,6 +273,7 @@ static void begin_flow(struct bridge *b)
     b->from = takt_resampler_position(b->resampler);
     b->moved_from = b->moved;
     b->flows = b->fades_in = true;
+    b->flows_s = 0;
 }
 
 /* Is what the ring has known? Not after it has overflown, until it has begun anew. */
@@ -360,6 +363,8 @@ static uint32_t bridge_read(struct takt_port *base, float *const *out, uint32_t 
         return frames;
     }
     double queue = position - used(b);
+    b->flows_s += (double)frames / b->cfg.rate_hz;
+    atomic_store_explicit(&b->settled, b->flows_s >= SETTLED_S, memory_order_relaxed);
     double faster = takt_drift_update(&b->drift, queue - wish, (double)frames / b->cfg.rate_hz);
     takt_resampler_set_ratio(b->resampler, b->nominal / (1 + faster));
     show(b, wish);
@@ -409,6 +414,8 @@ static int bridge_start(struct takt_port *base, struct takt_error *e)
     b->margin = margin_s * b->cfg.own_hz;
     atomic_store(&b->quit, false);
     atomic_store(&b->gaps, 0);
+    atomic_store(&b->settled, false);
+    b->flows_s = 0;
     int err = b->port && b->port->ops->start ? b->port->ops->start(b->port, e) : 0;
     if (err < 0)
         return err;
@@ -554,5 +561,6 @@ void takt_bridge_read_state(const struct takt_port *port, struct takt_bridge_sta
     *out = (struct takt_bridge_state){
         .drift_ppm = (double)atomic_load_explicit(&b->drift_ppb, memory_order_relaxed) / 1e3,
         .queue_frames = atomic_load_explicit(&b->queue_shown, memory_order_relaxed),
-        .gaps = atomic_load_explicit(&b->gaps, memory_order_relaxed)};
+        .gaps = atomic_load_explicit(&b->gaps, memory_order_relaxed),
+        .settled = atomic_load_explicit(&b->settled, memory_order_relaxed)};
 }

@@ -609,6 +609,7 @@ void takt_stream_actual(const struct takt_stream *s, struct takt_stream_actual *
         out->bridge_frames = bridge.queue_frames;
         out->bridge_drift_ppm = bridge.drift_ppm;
         out->bridge_gaps = bridge.gaps;
+        out->bridge_settled = bridge.settled;
     }
     out->latency_out_frames = atomic_load_explicit(&g->out.latency_frames, memory_order_relaxed);
     out->latency_in_s = (double)out->latency_in_frames / out->rate_hz;
