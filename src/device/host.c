@@ -357,8 +357,8 @@ void takt_link_lost(struct takt_link *l)
 
 void takt_link_latency(struct takt_link *l, uint32_t in_frames, uint32_t out_frames)
 {
-    l->granted.latency_in_frames = in_frames;
-    l->granted.latency_out_frames = out_frames;
+    atomic_store(&l->latency_in_frames, in_frames);
+    atomic_store(&l->latency_out_frames, out_frames);
     while (atomic_load(&l->gate) != GATE_CLOSED) {
         if (!enter(l)) {
             if (atomic_load(&l->gate) == GATE_ENDED)
@@ -508,6 +508,8 @@ static int go_up(struct takt_link *l, const struct takt_granted *first)
             pthread_cond_broadcast(&l->moved);
             return err;
         }
+        atomic_store(&l->latency_in_frames, l->granted.latency_in_frames);
+        atomic_store(&l->latency_out_frames, l->granted.latency_out_frames);
         say(l, LINK_OPEN);
         if (first && !fits(&l->granted, first->rate_hz, first->block_frames, first->block_max)) {
             atomic_store(&l->lost, true);
@@ -676,7 +678,8 @@ static int host_start(struct takt_driver *base, struct takt_error *e)
                         h->backend, g->rate_hz, g->block_frames);
         goto failed;
     }
-    takt_engine_latency(h->cfg.engine, g->latency_in_frames, g->latency_out_frames);
+    takt_engine_latency(h->cfg.engine, atomic_load(&l->latency_in_frames),
+                        atomic_load(&l->latency_out_frames));
     atomic_store(&l->away, false);
     atomic_store(&l->last_beat_ns, 0);
     atomic_store(&l->gate, GATE_OPEN);
