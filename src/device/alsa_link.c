@@ -33,6 +33,7 @@ enum { FDS_MAX = 32, LOW_PERIODS = 2, HIGH_PERIODS = 4, LOW_FRAMES = 256, HIGH_F
 enum { TRIAL_PERIODS = 8 }; /* of silence, by which the pace is seen */
 static const int64_t ms_ns = 1000000;
 static const int64_t silent_ns = 500 * 1000000LL; /* without a period: it is gone */
+static const int64_t trial_ns = 1000 * 1000000LL; /* at most, as long as there is a second period */
 static const int64_t wait_ms = 100; /* for a wake-up, before we look whether we are still wanted */
 
 /* ---- Opening a PCM --------------------------------------------------------------------------- */
@@ -276,8 +277,10 @@ static int open_side(struct alsa *a, struct side *s, snd_pcm_uframes_t fixed_per
                          "alsa:%.80s: periods of %lu frames one way and %lu the other", s->rest,
                          s->period, fixed_period);
     if (s->period < 1 || s->period > TAKT_BLOCK_FRAMES_MAX || s->buffer < s->period)
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "alsa:%.80s: periods of %lu frames", s->rest,
-                         s->period);
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
+                         "alsa:%.80s: grants periods of %lu frames, and a cycle has at most %d; "
+                         "ask for less latency or a smaller block",
+                         s->rest, s->period, TAKT_BLOCK_FRAMES_MAX);
     return set_software(s, e);
 }
 
@@ -495,20 +498,31 @@ static uint64_t trial_periods(const struct alsa *a)
     return four > TRIAL_PERIODS ? four : TRIAL_PERIODS;
 }
 
+/* A period that takes so long by itself shows its pace at once. */
+static bool is_long(const struct alsa *a)
+{
+    return 1e9 * period_of(a) / a->rate_hz >= (double)trial_ns;
+}
+
 /* Silence until the pace is known. True: it is the engine's turn. */
 static bool try_pace(struct alsa *a, int64_t now)
 {
     if (++a->periods == 1)
         a->begun_ns = now;
-    if (a->periods > TRIAL_PERIODS - 2)
+    if (a->periods > TRIAL_PERIODS - 2 || now - a->begun_ns > trial_ns / 2)
         note_delay(a);
     if (atomic_load_explicit(&a->trial, memory_order_relaxed) != TRIAL_RUNS)
         return true;
     a->long_waits += a->woken_ns && now - a->woken_ns > 1.5e9 * buffer_of(a) / a->rate_hz;
     a->woken_ns = now;
     uint64_t all = trial_periods(a);
-    if (a->periods <= all)
+    if (is_long(a)) {
+        atomic_store(&a->trial, TRIAL_PASSED);
         return false;
+    }
+    if (a->periods <= all && now - a->begun_ns < trial_ns)
+        return false;
+    all = a->periods - 1;
     double took = (double)(now - a->begun_ns) * a->rate_hz / 1e9;
     atomic_store(&a->trial, took < (double)all * period_of(a) / 4.0 ? TRIAL_FAST
                             : a->long_waits > (int)all / 2          ? TRIAL_SLOW

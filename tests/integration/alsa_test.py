@@ -126,6 +126,16 @@ def one_channel_is_heard_from_all_that_there_are():
 
 
 @test
+def periods_of_any_length_are_begun_in_time():
+    script = 'for way in "-b 16384" "-r 8000 -b 4096"; do "$0" run sim:tone alsa:pipewire $way -t 1 -q || exit; done'
+    said = subprocess.run([os.path.join(ROOT, "tools", "with-pipewire"), "bash", "-c",
+                           script + '; ! "$0" run sim:tone alsa:pipewire --latency 2 -t 1 -q', TAKT],
+                          capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    equal(said.returncode, 0, said.stderr)
+    check(said.stderr.count("\n") == 1 and "ask for less latency" in said.stderr, said.stderr)
+
+
+@test
 def what_has_no_clock_is_refused():
     with room() as r:
         for pcm in ["null", "hidden", "tofile"]:
