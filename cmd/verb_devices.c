@@ -74,8 +74,12 @@ static void print_description(const struct terminal *t, int column, const char *
     printf("%s\n", text);
 }
 
-static void print_row(const struct table *table, const struct takt_device_info *d)
+/* Other programs chose the names: a terminal obeys what may be in them. */
+static void print_row(const struct table *table, const struct takt_device_info *given)
 {
+    struct takt_device_info copy = *given, *d = &copy;
+    make_printable(d->id);
+    make_printable(d->description);
     const struct terminal *t = &table->terminal;
     int width = table->id_width;
     char in[16] = "-", out[16] = "-", latency[32] = "-";

@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 struct takt_device_info {
-    char id[128];              /* what to write into takt_side_cfg.device */
+    char id[256];              /* what to write into takt_side_cfg.device */
     char backend[16];          /* "sim", "file", "null", … */
     char description[160];     /* one line for people */
     uint32_t in_channels_max;  /* 0: no input */

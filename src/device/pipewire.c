@@ -139,7 +139,7 @@ static void describe(const struct answer *a, const struct found *f, struct takt_
         snprintf(out->description, sizeof out->description, "PipeWire's default: %.120s",
                  a->default_of);
     else
-        snprintf(out->description, sizeof out->description, "%s%s",
+        snprintf(out->description, sizeof out->description, "%s%.140s",
                  f->is_monitor ? "what plays on " : "", f->description);
 }
 

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TAKT_PW_NAME_BYTES = 112 };
+enum { TAKT_PW_NAME_BYTES = 232 };
 
 enum takt_pw_kind {
     TAKT_PW_OTHER = 0, /* a program, a filter: of no interest but for its ports */

@@ -70,7 +70,7 @@ static uint32_t frames_until_whole(uint32_t delay, uint32_t rate_hz, uint32_t ow
         b = rest;
     }
     uint32_t every = own_hz / a; /* frames in that make a whole number out */
-    return every <= MANY ? (every - delay % every) % every : 0;
+    return every && every <= MANY ? (every - delay % every) % every : 0;
 }
 
 static void make(struct convert *c, float *const *out, uint32_t frames, uint32_t *status)
