@@ -36,6 +36,7 @@
 enum { BLOCK_MAX = 8192, LOW_FRAMES = 256, HIGH_FRAMES = 2048 };
 enum { SETTLED_CYCLES = 3 }; /* of one length: the quantum is what it will be */
 static const int64_t ms_ns = 1000000;
+static const int64_t behind_ns = 100 * 1000000; /* a graph so late is no late wake-up */
 static const int64_t return_ns = 400 * 1000000; /* one try to find what went away */
 
 /* One side's latency, as its ports or its stream tell it. The loop or the data thread writes it,
@@ -84,6 +85,8 @@ struct takt_pipewire {
     _Atomic uint32_t quantum, graph_rate_hz, cycles_alike;
     _Atomic uint32_t in_latency, out_latency; /* frames, as of the last cycle */
     _Atomic bool loops;                       /* the input is the monitor of the output */
+    bool is_behind;                           /* the data thread's: see is_in_time() */
+    int64_t last_now_ns;
     _Atomic uint32_t monitored; /* the sink whose monitor the input is; SPA_ID_INVALID: none */
     struct spa_io_position *_Atomic position; /* a stream's */
 
@@ -159,6 +162,18 @@ static void note_quantum(struct takt_pipewire *p, const struct spa_io_clock *clo
     atomic_store_explicit(&p->cycles_alike, alike ? so_far + 1 : 0, memory_order_release);
 }
 
+/* Is the time that the graph's clock tells ours? A driver may tell it by another clock; and one
+ * that stood still for long makes up for it by many cycles at once, each due long ago: then the
+ * host is behind, which is told once, and nobody is woken late. */
+static bool is_in_time(struct takt_pipewire *p, int64_t late_ns, int64_t period_ns)
+{
+    if (late_ns > behind_ns)
+        p->is_behind = true;
+    else if (late_ns < period_ns)
+        p->is_behind = false;
+    return late_ns >= 0 && !p->is_behind;
+}
+
 /* One cycle of the graph for the engine. False: silence is to be played. */
 static bool bring_cycle(struct takt_pipewire *p, const struct spa_io_clock *clock, uint32_t frames,
                         const float *const *in, float *const *out)
@@ -173,8 +188,13 @@ static bool bring_cycle(struct takt_pipewire *p, const struct spa_io_clock *cloc
     double frame_ns = 1e9 / p->rate_hz;
     int64_t due = (int64_t)clock->nsec;
     int64_t period = (int64_t)(clock->duration * 1e9 / clock->rate.denom);
-    /* A driver that does not tell its time, or tells it by another clock. */
-    bool known = due <= now && now - due < 1000 * ms_ns;
+    bool was_behind = p->is_behind;
+    bool known = is_in_time(p, now - due, period);
+    bool fell_behind = p->is_behind && !was_behind;
+    bool catches_up = p->is_behind && now - p->last_now_ns < period / 2;
+    p->last_now_ns = now;
+    if (catches_up)
+        return false; /* to the stream the device is away until then */
     int64_t deadline = (int64_t)clock->next_nsec;
     if (!known)
         due = now;
@@ -186,8 +206,8 @@ static bool bring_cycle(struct takt_pipewire *p, const struct spa_io_clock *cloc
         .frames = frames,
         .in = p->in.used ? in : NULL,
         .out = p->out.used ? out : NULL,
-        .flags = (skipped && p->in.used ? TAKT_INPUT_OVERFLOW : 0u) |
-                 (skipped && p->out.used ? TAKT_OUTPUT_UNDERFLOW : 0u) |
+        .flags = ((skipped || fell_behind) && p->in.used ? TAKT_INPUT_OVERFLOW : 0u) |
+                 ((skipped || fell_behind) && p->out.used ? TAKT_OUTPUT_UNDERFLOW : 0u) |
                  (clock->flags & SPA_IO_CLOCK_FLAG_FREEWHEEL ? TAKT_FREEWHEEL : 0u),
         .lost_frames = skipped * p->rate_hz / clock->rate.denom,
         .valid = TAKT_TIME_NOW | TAKT_TIME_DEADLINE |
