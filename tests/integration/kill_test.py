@@ -52,7 +52,8 @@ class Recording:
         now = time.monotonic()
         if not self.seen and os.path.exists(self.path) and os.path.getsize(self.path):
             self.seen = now
-        if now < self.kill_at or not self.seen:
+        # The first write of all is longer than a page, and a kill may cut it in two.
+        if now < self.kill_at or not self.seen or now < self.seen + 0.02:
             return now < self.started + 30
         self.program.send_signal(signal.SIGKILL)
         self.killed = now
