@@ -71,7 +71,7 @@ typedef int takt_link_make(const struct takt_driver_cfg *cfg, struct takt_link *
                            struct takt_error *e);
 
 /* Makes a link, opens it and gives a driver for it. Errors: the link's own; TAKT_ERR_TIMEOUT when
- * the server does not answer in time. */
+ * the server does not answer in time. RT: no. */
 int takt_host_open(const struct takt_driver_cfg *cfg, takt_link_make *make, const char *backend,
                    struct takt_driver **out, struct takt_error *e);
 
