@@ -34,6 +34,7 @@ class Allow:
         self.safe = {}  # name: its entry
         self.end = {}
         self.excepted = {}  # (caller, name): its entry
+        self.left = {}  # the same, where the way is not followed any further
         self.roots = []  # (name, its entry)
         self.pointers = []  # entries with name, callers, targets
         self.stack = None  # file, name of the constant, share, bytes of an outsider
@@ -70,10 +71,10 @@ class Allow:
             self.parse_pointer(line, rest)
             return
         what, colon, reason = re.match(r"(.*?)(?:(:)\s+(.*))?$", rest).groups()
-        known = kind in ("safe", "end", "except", "root", "stack")
+        known = kind in ("safe", "end", "except", "leave", "root", "stack")
         if not known:
             self.wrong(self.shown, line, f"{kind}: no such kind of entry; there are safe, end, "
-                       "except, pointer, root and stack")
+                       "except, leave, pointer, root and stack")
         elif not colon or not reason:
             self.wrong(self.shown, line, f"{text}: write the reason behind it, after a colon")
         else:
@@ -92,11 +93,18 @@ class Allow:
         self.end.update(dict.fromkeys(names, entry))
 
     def parse_except(self, line, words):
+        self.excepted.update(self.calls(line, "except", words))
+
+    def parse_leave(self, line, words):
+        self.left.update(self.calls(line, "leave", words))
+
+    def calls(self, line, kind, words):
+        """Its entry for each (caller, called) of CALLER -> CALLED..."""
         if len(words) < 3 or words[1] != "->":
-            self.wrong(self.shown, line, "an exception reads: except CALLER -> CALLED...: reason")
-            return
-        entry = self.entry(line, "except", [(words[0], name) for name in words[2:]])
-        self.excepted.update(dict.fromkeys(entry.unused, entry))
+            self.wrong(self.shown, line, f"this reads: {kind} CALLER -> CALLED...: reason")
+            return {}
+        entry = self.entry(line, kind, [(words[0], name) for name in words[2:]])
+        return dict.fromkeys(entry.unused, entry)
 
     def parse_root(self, line, names):
         entry = self.entry(line, "root", [])
@@ -130,7 +138,7 @@ class Allow:
             for name in entry.unused:
                 if entry.kind == "pointer":
                     text = f"{name} does not call {entry.member}, or nothing real-time calls {name}"
-                elif entry.kind == "except":
+                elif isinstance(name, tuple):
                     text = f"{name[0]} -> {name[1]}: nothing needs this exception"
                 else:
                     text = f"{name}: nothing real-time calls it"

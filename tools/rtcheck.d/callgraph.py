@@ -147,6 +147,7 @@ class Reader:
         self.root = os.path.realpath(root)
         self.graph = Graph()
         self.later = []  # (function, title in its unit, the unit's functions, place)
+        self.unplaced = []  # the same, for what only the assembly has
 
     def place(self, unit, text):
         """ "../src/x.c:1:2", seen from the build's folder, as "src/x.c:1:2"."""
@@ -201,18 +202,23 @@ class Reader:
                 place = function and f"{function.file}:{function.line}:0"
                 if branch and branch[1].removesuffix(".cold") != function.name:
                     symbol = branch[1]
-                    self.later.append((function, titles.get(symbol, symbol), own, place))
+                    self.unplaced.append((function, titles.get(symbol, symbol), own, place))
                 elif function and SYSTEM_CALL.match(line):
-                    self.later.append((function, BARE_SYSTEM_CALL, own, place))
+                    self.unplaced.append((function, BARE_SYSTEM_CALL, own, place))
 
     def finish(self):
         for function, title, own, place in self.later:
-            if title == INDIRECT:
-                function.calls_at(Indirect, place)
-            else:
-                called = own.get(title) or self.graph.visible.get(title) or title
+            function.calls_at(self.called(title, own), place)
+        for function, title, own, place in self.unplaced:
+            called = self.called(title, own)
+            if called not in {what for what, _ in function.calls}:
                 function.calls_at(called, place)
         return self.graph
+
+    def called(self, title, own):
+        if title == INDIRECT:
+            return Indirect
+        return own.get(title) or self.graph.visible.get(title) or title.removeprefix("*")
 
 
 def read_graph(units, root, with_assembly):

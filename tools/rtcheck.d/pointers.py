@@ -14,7 +14,7 @@ from headers import without_comments
 STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
 WORD = re.compile(r"[A-Za-z_]\w*")
 PUT = re.compile(r"(?P<before>->|[\w)\]]\s*\.|\.)\s*(?P<member>\w+)\s*(?:\[[^\]]*\]\s*)?=(?!=)\s*")
-TYPED = re.compile(r"struct\s+(\w+)\b[^;{}=]*=\s*$|\(\s*(?:const\s+)?struct\s+(\w+)\s*\)\s*$")
+TYPED = re.compile(r"struct\s+(\w+)\b[^;{}=]*=\s*$|\(\s*(?:const\s+)?(?:struct\s+)?(\w+)\s*\)\s*$")
 POSITIONAL = re.compile(r"\bstruct\s+(\w+)\s+\w+\s*=\s*\{\s*(?![\s.\[}0])")
 
 

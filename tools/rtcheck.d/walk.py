@@ -108,11 +108,12 @@ class Walk:
 
     def confirm(self, entry):
         of_that_name = [e for e in self.allow.pointers if e.member == entry.member]
+        same = [e for e in of_that_name if e.struct == entry.struct]
         for put in self.sources.put_into(entry.member):
             if put.struct != entry.struct and put.struct and entry.struct:
                 continue
             for function in self.put_functions(put):
-                others = of_that_name if put.struct is None else [entry]
+                others = of_that_name if put.struct is None else same
                 if not any(self.is_meant(function, name) for e in others for name in e.targets):
                     self.wrong(put.file, put.line, f"{function} is put into {entry.member}; list it "
                                f"there in {entry.file}, line {entry.line}")
@@ -160,8 +161,9 @@ class Walk:
             file, line, _ = place.rsplit(":", 2)
             self.wrong(file, int(line), " -> ".join(self.chain(caller) + [what]) + ": " + why)
 
-    def excepted(self, caller, name):
-        for (by, called), entry in self.allow.excepted.items():
+    def is_in(self, table, caller, name):
+        """Has the file an entry for this call in its exceptions, or among what is left?"""
+        for (by, called), entry in table.items():
             if called == name and self.is_meant(caller, by):
                 self.allow.use(entry, (by, called))
                 return True
@@ -173,7 +175,7 @@ class Walk:
                 self.allow.use(table[name], name)
                 self.safe_outside.add(name)
                 return
-        if self.excepted(caller, name):
+        if self.is_in(self.allow.excepted, caller, name):
             self.safe_outside.add(name)
             return
         known = "not real-time safe" if UNSAFE.match(name) else "not known to be real-time safe"
@@ -181,7 +183,7 @@ class Walk:
                     "or do not call it")
 
     def visit(self, caller, called, place, queue):
-        if called == USER:
+        if called == USER or self.is_in(self.allow.left, caller, str(called)):
             return
         if not isinstance(called, Function):
             self.visit_outsider(caller, called, place)
@@ -189,7 +191,8 @@ class Walk:
         if str(called) in self.allow.end:
             self.allow.use(self.allow.end[str(called)], str(called))
             return
-        if self.words.get(called) == "no" and not self.excepted(caller, str(called)):
+        if self.words.get(called) == "no" and \
+                not self.is_in(self.allow.excepted, caller, str(called)):
             self.refuse(caller, place, str(called), "its header says RT: no; do not call it, or "
                         f"list it in {self.allow.shown} with the reason")
             return
@@ -252,9 +255,17 @@ class Stack:
         self.outsider_bytes = outsider_bytes
         self.known = {}  # function: (bytes, the next one on the deepest way)
         self.open = set()
+        self.reached = {(str(f), f.file) for f in walk.reached}
+        self.makers = {}  # place of a call: the functions that make it in the source
+        for f in walk.plain.functions.values():
+            for _, place in f.calls:
+                self.makers.setdefault(place, []).append(f)
 
     def below(self, caller, called, place):
         """The functions behind a call, or None for an outsider."""
+        makers = self.makers.get(place)
+        if makers and not any(f in self.walk.reached for f in makers):
+            return []  # the inlined body of something that the walk did not enter
         if called is Indirect:
             if place not in self.walk.targets_at:
                 self.lost(caller, place)
@@ -263,7 +274,7 @@ class Stack:
                     ([self.built.functions.get((str(f), f.file))] if isinstance(f, Function)
                      else [] if f == USER else [None])]
         if isinstance(called, Function):
-            return [] if str(called) in self.walk.allow.end else [called]
+            return [called] if (str(called), called.file) in self.reached else []
         if called in self.walk.allow.end:
             return []
         self.check_outsider(caller, called, place)
@@ -281,7 +292,8 @@ class Stack:
             return
         if name in allow.safe:
             allow.use(allow.safe[name], name)
-        elif not self.walk.excepted(caller, name) and not self.was_refused(name):
+        elif not self.walk.is_in(self.walk.allow.excepted, caller, name) and \
+                not self.was_refused(name):
             file, line, _ = place.rsplit(":", 2)
             self.walk.wrong(file, int(line), f"{caller} -> {name}: not known to be real-time safe; "
                             f"the compiler calls it. List it in {allow.shown} or do without")
