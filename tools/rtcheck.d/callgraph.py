@@ -97,26 +97,27 @@ class Unit:
     def is_fresh(self):
         """Nothing has changed since: neither the command nor a file it read."""
         try:
-            made = os.stat(self.base + ".ci").st_mtime_ns
+            begun = os.stat(self.base + ".key").st_mtime_ns
             with open(self.base + ".key", encoding="utf-8") as key:
                 if key.read() != self.key():
                     return False
             with open(self.base + ".d", encoding="utf-8") as needs:
                 files = needs.read().replace("\\\n", " ").split(":", 1)[1].split()
-            return all(os.stat(os.path.join(self.folder, f)).st_mtime_ns < made for f in files)
+            return all(os.stat(os.path.join(self.folder, f)).st_mtime_ns < begun for f in files)
         except (OSError, IndexError):
             return False
 
     def compile(self):
         if self.is_fresh():
             return
+        with open(self.base + ".begun", "w", encoding="utf-8") as key:
+            key.write(self.key())
         made = subprocess.run(self.command, cwd=self.folder, capture_output=True, text=True,
                               check=False)
         if made.returncode or not os.path.exists(self.base + ".ci"):
             why = (made.stderr.strip().splitlines() or ["no call graph came of it"])[0]
             raise Trouble(f"{self.command[0]} -fcallgraph-info: {why}; it has to be a gcc")
-        with open(self.base + ".key", "w", encoding="utf-8") as key:
-            key.write(self.key())
+        os.replace(self.base + ".begun", self.base + ".key")
 
 
 def units_of(build, root, name, extra):

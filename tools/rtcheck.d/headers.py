@@ -61,7 +61,8 @@ def end_of_chunk(code, at):
 
 
 def items(text):
-    """Yields kind (comment, blank, code), text and first and last line of each thing."""
+    """Yields kind (comment, blank, code), text and first and last line of each thing. What the
+    preprocessor reads stands between as an empty line does."""
     code = without_comments(text)
     at, line = 0, 1
     while at < len(text):
@@ -76,10 +77,8 @@ def items(text):
         skipped = DIRECTIVE.match(text, at) or SKIPPED.match(text, at)
         end = (comment or skipped).end() if comment or skipped else end_of_chunk(code, at)
         last = line + text.count("\n", at, end)
-        if comment:
-            yield "comment", comment[0], line, last
-        elif not skipped:
-            yield "code", text[at:end], line, last
+        kind = "comment" if comment else "blank" if skipped else "code"
+        yield kind, text[at:end], line, last
         line, at = last, end
 
 

@@ -7,6 +7,7 @@ import re
 from allow import UNSAFE
 from callgraph import Function, Indirect
 
+RED_ZONE_BYTES = 128  # below its stack pointer, used by a function of x86-64 that calls no other
 USER = "user"  # in place of a target: the program's own function
 
 
@@ -307,7 +308,7 @@ class Stack:
         if function in self.open:
             return 0  # recursion, which is a mistake of its own
         self.open.add(function)
-        most, way = 0, None
+        most, way = RED_ZONE_BYTES, None
         for called, place in function.calls:
             for f in self.below(function, called, place):
                 deep = self.deepest(f) if f else self.outsider_bytes
