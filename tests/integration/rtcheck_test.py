@@ -307,6 +307,23 @@ def an_unlisted_pointer_is_named():
 
 
 @test
+def a_pointer_out_of_a_call_is_known_by_its_own_name():
+    change = (GAIN, "p->ops->read(i) +", "part_first()->ops->read(i) + /* HERE */")
+    accepted(change)
+    refused(change, (ALLOW, "part_ops.read from takt_gain to", "part_ops.read to"),
+            says="takt_gain -> the pointer read: what may be behind it? List it in "
+                 "tools/rtcheck.allow")
+
+
+@test
+def a_pointer_without_a_name_is_refused():
+    refused((GAIN, "return how(x);", "return (x ? how : deep)(x); /* HERE */"),
+            (ALLOW, "pointer how from choose to deep\n", ""),
+            says="takt_gain -> choose -> a pointer that has no name here: put it into a variable "
+                 "first")
+
+
+@test
 def a_new_function_behind_a_listed_pointer_is_named():
     refused((PART, "static struct part first", "static int second_read(int x)\n{\n    return x;\n}\n"
                    "const struct part_ops more = {.read = second_read}; /* HERE */\n"
@@ -329,6 +346,10 @@ def a_table_without_names_is_named():
     done = rtcheck()
     equal(done.stderr, f"{PART}:12: struct part_ops: name its members (.x = ...), so that it can "
                        "be told what is put where\n")
+    made = "void make(struct part_ops *o);\nvoid make(struct part_ops *o)\n{{\n    *o = {};\n}}\n"
+    make_tree([(PART, "static struct part first", made.format("(struct part_ops){first_read, 0}") +
+                "static struct part first")])
+    equal(rtcheck().stderr.count("name its members"), 1)
 
 
 @test

@@ -15,6 +15,8 @@ import re
 import shlex
 import subprocess
 
+from pointers import FOLDERS
+
 NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "([^"]*)"')
 EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"(?: label: "([^"]*)")?')
 STACK = re.compile(r"(\d+) bytes \(([^)]*)\)")
@@ -86,7 +88,8 @@ class Unit:
             if not skip and word.startswith("-fsanitize"):
                 raise Trouble("this build has sanitizers; name one without")
             takes_value = word in ("-o", "-MF", "-MQ", "-MT")
-            if not skip and not takes_value and word not in ("-c", "-MD", "-MMD", "-Werror"):
+            if not skip and not takes_value and word not in ("-c", "-MD", "-MMD", "-Werror") \
+                    and not word.startswith("-flto"):
                 kept.append(word)
             skip = takes_value
         return kept
@@ -121,13 +124,13 @@ class Unit:
 
 
 def units_of(build, root, name, extra):
-    """A build directory's compilations of the library's own sources."""
+    """A build directory's compilations of the library's and the command's own sources."""
     path = os.path.join(build, "compile_commands.json")
     if not os.path.exists(path):
         raise Trouble(f"{path}: there is none; name a build directory with --build")
     with open(path, encoding="utf-8") as file:
         entries = json.load(file)
-    inside = os.path.join(os.path.realpath(root), "src") + os.sep
+    inside = tuple(os.path.join(os.path.realpath(root), top) + os.sep for top in FOLDERS)
     to = os.path.join(os.path.realpath(build), "rtcheck", name)
     os.makedirs(to, exist_ok=True)
     return [Unit(entry, number, to, extra) for number, entry in enumerate(entries)
@@ -236,6 +239,6 @@ def graphs(build, root):
     plain = units_of(build, root, "plain", PLAIN)
     built = units_of(build, root, "built", ["-g0"])
     if not plain:
-        raise Trouble(f"{build}: compiles no source of {root}/src")
+        raise Trouble(f"{build}: compiles no source of {root}")
     compile_all(built + plain)
     return read_graph(plain, root, False), read_graph(built, root, True)

@@ -15,7 +15,8 @@ STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
 WORD = re.compile(r"[A-Za-z_]\w*")
 PUT = re.compile(r"(?P<before>->|[\w)\]]\s*\.|\.)\s*(?P<member>\w+)\s*(?:\[[^\]]*\]\s*)?=(?!=)\s*")
 TYPED = re.compile(r"struct\s+(\w+)\b[^;{}=]*=\s*$|\(\s*(?:const\s+)?(?:struct\s+)?(\w+)\s*\)\s*$")
-POSITIONAL = re.compile(r"\bstruct\s+(\w+)\s+\w+\s*=\s*\{\s*(?![\s.\[}0])")
+POSITIONAL = re.compile(r"\bstruct\s+(\w+)\b(?:[^;{}=()]*=|\s*\))\s*\{[\s{]*(?![\s{.\[}0])")
+FOLDERS = ("cmd", "src")
 
 
 class Put:
@@ -64,7 +65,7 @@ def struct_around(text, at):
 
 
 class Sources:
-    """The library's own sources, as text."""
+    """The sources of the library and of the command, as text."""
 
     def __init__(self, root):
         self.root = root
@@ -80,13 +81,14 @@ class Sources:
                 self.raw[file] = source_text(source.read())
         return self.raw[file]
 
-    def pointer_at(self, place):
-        """The name of the pointer that is called at "file:line:column", or None."""
+    def called_at(self, place):
+        """The names that are called by the expression at "file:line:column": for
+        `first(x)->ops->read(y)` these are first and read."""
         file, line, column = place.rsplit(":", 2)
         text = self.text(file)
         lines = text.split("\n")
         at = sum(len(s) + 1 for s in lines[:int(line) - 1]) + int(column) - 1
-        name = None
+        name, called = None, []
         while at < len(text):
             at += len(re.match(r"\s*", text[at:at + 200])[0])
             word = WORD.match(text, at)
@@ -99,21 +101,22 @@ class Sources:
             elif text[at] == "[":
                 at = closing(text, at) + 1
             elif text[at] == "(" and name:
-                return name
+                called, name, at = called + [name], None, closing(text, at) + 1
             elif text[at] == "(":
                 inner = WORD.findall(text[at:closing(text, at)])
                 name, at = inner[-1] if inner else None, closing(text, at) + 1
             elif text[at] == ")" and name:
                 at += 1
             else:
-                return None
-        return None
+                break
+        return called
 
     def files(self):
-        for folder, _, files in sorted(os.walk(os.path.join(self.root, "src"))):
-            for file in sorted(files):
-                if file.endswith((".c", ".h")):
-                    yield os.path.relpath(os.path.join(folder, file), self.root)
+        for top in FOLDERS:
+            for folder, _, files in sorted(os.walk(os.path.join(self.root, top))):
+                for file in sorted(files):
+                    if file.endswith((".c", ".h")):
+                        yield os.path.relpath(os.path.join(folder, file), self.root)
 
     def put_into(self, member):
         """All words that some source puts into a member of that name."""

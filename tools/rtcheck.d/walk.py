@@ -133,12 +133,19 @@ class Walk:
 
     def behind(self, caller, place):
         """What an indirect call may reach."""
-        member = self.sources.pointer_at(place) if not place.startswith("/") else None
-        entry = self.entry_for(caller, member) if member else None
+        names = self.sources.called_at(place) if not place.startswith("/") else []
+        direct = {str(what) for what, at in caller.calls if at == place and what is not Indirect}
+        members = [name for name in names if name not in direct]
+        if not members:
+            self.refuse(caller, place, "a pointer that has no name here",
+                        "put it into a variable first")
+        return [target for member in members for target in self.behind_member(caller, place, member)]
+
+    def behind_member(self, caller, place, member):
+        entry = self.entry_for(caller, member)
         if entry is None:
-            name = f"the pointer {member}" if member else "a pointer that has no name here"
-            self.refuse(caller, place, name, f"what may be behind it? List it in {self.allow.shown}"
-                        if member else "put it into a variable first")
+            self.refuse(caller, place, f"the pointer {member}",
+                        f"what may be behind it? List it in {self.allow.shown}")
             return []
         for s in self.said:
             if s.word == "no" and entry.struct and (s.struct, s.name) == (entry.struct, member):
