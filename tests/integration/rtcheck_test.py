@@ -169,6 +169,7 @@ UNSAFE = f"not real-time safe; {LIST_IT}"
 GAIN, PART = "src/base/gain.c", "src/base/part.c"
 PUBLIC, OWN = "include/takt/gain.h", "src/base/part.h"
 ALLOW = "tools/rtcheck.allow"
+SECOND = "static int second_read(int x)\n{\n    return x;\n}\n"
 
 
 @test
@@ -241,7 +242,8 @@ def a_call_through_a_pointer_that_says_no_is_named():
 
 @test
 def recursion_is_named():
-    refused((GAIN, "return part_twice(deeper(x));", "return x ? deep(x / 2) : deeper(x) * part_twice(x); /* HERE */"),
+    refused((GAIN, "return part_twice(deeper(x));",
+             "return x ? deep(x / 2) : deeper(x) * part_twice(x); /* HERE */"),
             says="deep -> deep: calls itself, so its stack has no bound")
 
 
@@ -261,7 +263,8 @@ def recursion_through_a_pointer_is_named():
 def stack_of_unknown_size_is_named():
     for how in ("char *c = __builtin_alloca((unsigned)x + 1);", "char c[x + 1];"):
         refused((GAIN, "static int deeper(int x)\n{\n", "static int deeper(int x) /* HERE */\n{\n"
-                       f"    {how}\n    for (int i = 0; i <= x; i++)\n        ((volatile char *)c)[i] = 0;\n"),
+                       f"    {how}\n    for (int i = 0; i <= x; i++)\n"
+                       "        ((volatile char *)c)[i] = 0;\n"),
                 says="takt_gain -> deep -> deeper: how much stack it takes is only known when it "
                      "runs (alloca, or an array of variable length)")
 
@@ -325,7 +328,7 @@ def a_pointer_without_a_name_is_refused():
 
 @test
 def a_new_function_behind_a_listed_pointer_is_named():
-    refused((PART, "static struct part first", "static int second_read(int x)\n{\n    return x;\n}\n"
+    refused((PART, "static struct part first", SECOND +
                    "const struct part_ops more = {.read = second_read}; /* HERE */\n"
                    "static struct part first"),
             says="second_read is put into read; list it there in tools/rtcheck.allow, line 3")
@@ -333,9 +336,10 @@ def a_new_function_behind_a_listed_pointer_is_named():
 
 @test
 def a_function_assigned_later_is_named():
-    refused((PART, "static struct part first", "static int second_read(int x)\n{\n    return x;\n}\n"
-                   "void change(struct part_ops *o, int x);\nvoid change(struct part_ops *o, int x)\n"
-                   "{\n    o->read = x ? second_read : first_read; /* HERE */\n}\n"
+    refused((PART, "static struct part first", SECOND +
+                   "void change(struct part_ops *o, int x);\n"
+                   "void change(struct part_ops *o, int x)\n{\n"
+                   "    o->read = x ? second_read : first_read; /* HERE */\n}\n"
                    "static struct part first"),
             says="second_read is put into read; list it there in tools/rtcheck.allow, line 3")
 
@@ -427,8 +431,8 @@ def functions_of_one_name_are_told_apart_by_their_files():
     other = ("src/base/other.c", "static int deep(int x)\n{\n    return x;\n}\n"
                                  "int (*other)(int x) = deep;\n")
     make_tree([other])
-    check("deep: src/base/gain.c and src/base/other.c have one; write FILE:NAME" in rtcheck().stderr,
-          "both are named")
+    check("deep: src/base/gain.c and src/base/other.c have one; write FILE:NAME"
+          in rtcheck().stderr, "both are named")
     accepted(other, (ALLOW, "to deep\n", "to gain.c:deep\n"))
 
 

@@ -6,14 +6,14 @@ import re
 
 # Never safe in itself: only a named caller may have an exception for one of these.
 UNSAFE = re.compile(
-    r"(m|c|re|aligned_|reallocarr|v|pv)alloc(ay)?$|free$|posix_memalign$|strn?dup$|v?asprintf$"
-    r"|pthread_(mutex|cond|rwlock|barrier|spin|once|create|join|cancel)|sem_|mtx_|cnd_|thrd_|call_once$"
-    r"|v?[fsdw]?n?printf$|f?puts$|f?putc$|putchar$|perror$|v?syslog$|[fs]?scanf$|get(line|delim)$"
-    r"|f?(open|close|read|write|flush|seek|sync)(at|v|64)?$|p(read|write)(v|64)?$|f(d|re)open$"
-    r"|ioctl$|fcntl$|poll$|ppoll$|p?select$|epoll_|send|recv|socket|connect$|accept|mmap|munmap|m(un)?lock"
-    r"|mprotect$|madvise$|brk$|sbrk$|(nano|u)?sleep$|clock_nanosleep$|sched_|wait(pid|id)?$|fork$|exec"
-    r"|system$|popen$|syscall$|a bare system call$|dl(open|sym|close)$|getrusage$|getenv$|setlocale$"
-    r"|exit$|longjmp$|raise$|kill$|alloca$")
+    r"(m|c|re|aligned_|v|pv)alloc(array)?$|free$|posix_memalign$|strn?dup$|v?asprintf$"
+    r"|pthread_(mutex|cond|rwlock|barrier|spin|once|create|join|cancel)|sem_|mtx_|cnd_|thrd_"
+    r"|call_once$|v?[fsdw]?n?printf$|f?puts$|f?putc$|putchar$|perror$|v?syslog$|[fs]?scanf$"
+    r"|get(line|delim)$|f?(open|close|read|write|flush|seek|sync)(at|v|64)?$|p(read|write)(v|64)?$"
+    r"|f(d|re)open$|ioctl$|fcntl$|poll$|ppoll$|p?select$|epoll_|send|recv|socket|connect$|accept"
+    r"|mmap|munmap|m(un)?lock|mprotect$|madvise$|brk$|sbrk$|(nano|u)?sleep$|clock_nanosleep$|sched_"
+    r"|wait(pid|id)?$|fork$|exec|system$|popen$|syscall$|a bare system call$|dl(open|sym|close)$"
+    r"|getrusage$|getenv$|setlocale$|exit$|longjmp$|raise$|kill$|alloca$")
 
 
 class Entry:

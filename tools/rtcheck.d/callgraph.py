@@ -188,7 +188,8 @@ class Reader:
         for line in lines:
             edge = EDGE.match(line)
             if edge and edge[1] in own:
-                self.later.append((own[edge[1]], edge[2], own, self.place(unit, edge[3] or "?:0:0")))
+                place = self.place(unit, edge[3] or "?:0:0")
+                self.later.append((own[edge[1]], edge[2], own, place))
         return own
 
     def read_assembly(self, unit, own):
