@@ -78,7 +78,7 @@ class Unit:
         self.base = os.path.join(to, f"{number:03}-{os.path.basename(source)}")
         words = shlex.split(entry["command"]) if "command" in entry else list(entry["arguments"])
         self.command = self.adapted(words) + extra + [
-            "-w", "-fcallgraph-info=su,da", "-S", "-o", self.base + ".s",
+            "-w", "-fdiagnostics-color=never", "-fcallgraph-info=su,da", "-S", "-o", self.base + ".s",
             "-MD", "-MF", self.base + ".d"]
 
     def adapted(self, words):
@@ -118,8 +118,8 @@ class Unit:
         made = subprocess.run(self.command, cwd=self.folder, capture_output=True, text=True,
                               check=False)
         if made.returncode or not os.path.exists(self.base + ".ci"):
-            why = (made.stderr.strip().splitlines() or ["no call graph came of it"])[0]
-            raise Trouble(f"{self.command[0]} -fcallgraph-info: {why}; it has to be a gcc")
+            said = re.findall(r"^.*error: .*$", made.stderr, re.M)
+            raise Trouble(said[0] if said else f"{self.command[0]}: made no call graph")
         os.replace(self.base + ".begun", self.base + ".key")
 
 
