@@ -93,7 +93,7 @@ TAKT_API double takt_contract_cpu_load(const struct takt_contract *c);
 TAKT_API int takt_contract_text(const struct takt_contract_snapshot *s, char *to, size_t size);
 TAKT_API int takt_contract_json(const struct takt_contract_snapshot *s, char *to, size_t size);
 
-/* One miss in a line: "overran at frame 4096: took 2.1 ms, 0.8 ms after the deadline". */
+/* One miss in a line: "overran at frame 4096: took 2.1 ms, 0.8 ms after the deadline". RT: no. */
 TAKT_API int takt_miss_text(const struct takt_miss *m, char *to, size_t size);
 
 #ifdef __cplusplus

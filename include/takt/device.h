@@ -75,7 +75,7 @@ struct takt_device_watch;
 /* Errors: TAKT_ERR_NOMEM, _SYSTEM; *out is NULL then. Thread: any. RT: no. */
 TAKT_API int takt_device_watch_create(struct takt_device_watch **out, struct takt_error *e);
 
-/* Readable while there may be a change to be told. It is closed with the watch. */
+/* Readable while there may be a change to be told. It is closed with the watch. RT: yes. */
 TAKT_API int takt_device_watch_fd(const struct takt_device_watch *w);
 
 /* Takes the next change; false: none for now. Thread: any, one at a time. RT: no. */
@@ -84,7 +84,7 @@ TAKT_API bool takt_device_watch_next(struct takt_device_watch *w, struct takt_de
 /* Returns within a second, also when a sound server hangs. NULL is fine. Thread: any. RT: no. */
 TAKT_API void takt_device_watch_destroy(struct takt_device_watch *w);
 
-/* "added", "removed", "changed", "default". */
+/* "added", "removed", "changed", "default". RT: yes. */
 TAKT_API const char *takt_device_change_name(enum takt_device_change_type type);
 
 /* What a stream takes where its settings say nothing. "" and 0 mean takt's own choice. */

@@ -75,7 +75,8 @@ static inline void takt_hist_record(struct takt_hist *h, uint64_t value)
  * empty. Never above the largest value recorded. Thread: any. RT: no (it walks all cells). */
 TAKT_API uint64_t takt_hist_quantile(const struct takt_hist *h, double q);
 
-/* How many values; the smallest and the largest, exact; their mean. 0 when empty. Thread: any. */
+/* How many values; the smallest and the largest, exact; their mean. 0 when empty. Thread: any.
+ * RT: no. */
 TAKT_API uint64_t takt_hist_count(const struct takt_hist *h);
 TAKT_API uint64_t takt_hist_min(const struct takt_hist *h);
 TAKT_API uint64_t takt_hist_max(const struct takt_hist *h);
@@ -86,12 +87,13 @@ TAKT_API double takt_hist_mean(const struct takt_hist *h);
  * when resets came too fast for that. Thread: any for from; to is the caller's. RT: no. */
 TAKT_API bool takt_hist_copy(struct takt_hist *to, const struct takt_hist *from);
 
-/* Adds all of from to to, as if its values had been recorded there. Thread: the writer of to. */
+/* Adds all of from to to, as if its values had been recorded there. Thread: the writer of to.
+ * RT: no. */
 TAKT_API void takt_hist_merge(struct takt_hist *to, const struct takt_hist *from);
 
 /* Leaves in now what came after before, an earlier copy of the same histogram. min and max are
  * then those of the steps, not exact. When a reset lies between them, now is left as it is: all
- * of it came after. Thread: the caller's copies. */
+ * of it came after. Thread: the caller's copies. RT: no. */
 TAKT_API void takt_hist_since(struct takt_hist *now, const struct takt_hist *before);
 
 /* Forgets everything and begins a new generation. Thread: the writer. RT: yes, O(cells). */
@@ -115,10 +117,11 @@ static inline void takt_hist_signed_record(struct takt_hist_signed *h, int64_t v
  * the truth, never below the smallest value recorded. 0 when empty. Thread: any. RT: no. */
 TAKT_API int64_t takt_hist_signed_quantile(const struct takt_hist_signed *h, double q);
 
-/* As above. */
+/* As above. RT: no, but for reset. */
 TAKT_API uint64_t takt_hist_signed_count(const struct takt_hist_signed *h);
 TAKT_API int64_t takt_hist_signed_min(const struct takt_hist_signed *h);
 TAKT_API int64_t takt_hist_signed_max(const struct takt_hist_signed *h);
+/* RT: yes, O(cells). */
 TAKT_API void takt_hist_signed_reset(struct takt_hist_signed *h);
 
 #endif

@@ -92,7 +92,7 @@ TAKT_API int takt_roundtrip_read(struct takt_roundtrip *r, struct takt_roundtrip
  * TAKT_ERR_STATE. Thread: that which reads. RT: no. */
 TAKT_API int takt_roundtrip_restart(struct takt_roundtrip *r);
 
-/* "measured", "silence", "noise", "late". Never NULL. */
+/* "measured", "silence", "noise", "late". Never NULL. RT: yes. */
 TAKT_API const char *takt_roundtrip_verdict_name(enum takt_roundtrip_verdict verdict);
 
 #ifdef __cplusplus

@@ -199,7 +199,7 @@ TAKT_API int takt_stream_start(struct takt_stream *s);
  * stream is then STUCK and only destroy is left. RT: no. */
 TAKT_API int takt_stream_stop(struct takt_stream *s);
 
-/* The same, but drops what was written. */
+/* The same, but drops what was written. RT: no. */
 TAKT_API int takt_stream_abort(struct takt_stream *s);
 
 /* Waits until the stream has stopped by itself (TAKT_DRAIN, TAKT_ABORT, length, end of source).
@@ -211,7 +211,7 @@ TAKT_API int takt_stream_wait(struct takt_stream *s, int64_t timeout_ms);
  * hanging callback still uses is then freed once it returns). NULL is fine. RT: no. */
 TAKT_API void takt_stream_destroy(struct takt_stream *s);
 
-/* ---- Questions; all wait-free and callable from any thread, the callback included ------- */
+/* ---- Questions, from any thread, the callback included. RT: yes (wait-free) but for two --- */
 
 enum takt_state {
     TAKT_STATE_STOPPED = 0,
@@ -230,7 +230,7 @@ TAKT_API void takt_stream_actual(const struct takt_stream *s, struct takt_stream
 /* The deadline record. Lives as long as the stream; start clears it. */
 TAKT_API const struct takt_contract *takt_stream_contract(const struct takt_stream *s);
 
-/* Policy and priority in force on the device thread; known once started. */
+/* Policy and priority in force on the device thread; known once started. RT: no. */
 TAKT_API void takt_stream_sched(const struct takt_stream *s, struct takt_sched *out);
 
 /* The stream's clock now, ns: CLOCK_MONOTONIC, or the virtual time. */
@@ -282,7 +282,7 @@ TAKT_API int takt_stream_next_event(struct takt_stream *s, struct takt_event *ou
 /* How often it happened since start, those that were dropped included. RT: yes (wait-free). */
 TAKT_API uint64_t takt_stream_event_count(const struct takt_stream *s, enum takt_event_type type);
 
-/* "device_lost". Never NULL. */
+/* "device_lost". Never NULL. RT: yes. */
 TAKT_API const char *takt_event_name(enum takt_event_type type);
 
 /* ---- Blocking read and write: a stream created without process --------------------------- */
@@ -297,7 +297,7 @@ TAKT_API int64_t takt_stream_read(struct takt_stream *s, void *data, uint32_t fr
                                   int64_t timeout_ms, bool *overflowed);
 
 /* Gives exactly `frames` frames of output, waiting for room; otherwise like read.
- * *underflowed (may be NULL) says that silence was played because no data was there. */
+ * *underflowed (may be NULL) says that silence was played because no data was there. RT: no. */
 TAKT_API int64_t takt_stream_write(struct takt_stream *s, const void *data, uint32_t frames,
                                    int64_t timeout_ms, bool *underflowed);
 

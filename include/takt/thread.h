@@ -80,7 +80,7 @@ TAKT_API void takt_thread_sched(const struct takt_thread *t, struct takt_sched *
  * priority as in the settings. Never fails; out (may be NULL) says what came of it. RT: no. */
 TAKT_API void takt_thread_promote(int priority, struct takt_sched *out);
 
-/* "fifo", "rtkit", "nice", "other", "rr". Never NULL. */
+/* "fifo", "rtkit", "nice", "other", "rr". Never NULL. RT: yes. */
 TAKT_API const char *takt_policy_name(enum takt_policy policy);
 
 #ifdef __cplusplus

@@ -324,6 +324,15 @@ static void note_sched(struct takt_host *h)
     h->sched_noted = true;
 }
 
+/* Hands on to the engine what takt_link_latency has left. Inside the gate. */
+static void tell_latency(struct takt_link *l)
+{
+    if (atomic_load_explicit(&l->latency_is_new, memory_order_relaxed) &&
+        atomic_exchange(&l->latency_is_new, false))
+        takt_engine_latency(l->host->cfg.engine, atomic_load(&l->latency_in_frames),
+                            atomic_load(&l->latency_out_frames));
+}
+
 bool takt_link_cycle(struct takt_link *l, const struct takt_cycle *asked)
 {
     atomic_store_explicit(&l->last_beat_ns, asked->now_ns, memory_order_relaxed);
@@ -332,6 +341,7 @@ bool takt_link_cycle(struct takt_link *l, const struct takt_cycle *asked)
         return false;
     struct takt_host *h = l->host;
     struct takt_cycle c = *asked;
+    tell_latency(l);
     if (!h->sched_noted)
         note_sched(h);
     if (h->was_away) {
@@ -359,17 +369,7 @@ void takt_link_latency(struct takt_link *l, uint32_t in_frames, uint32_t out_fra
 {
     atomic_store(&l->latency_in_frames, in_frames);
     atomic_store(&l->latency_out_frames, out_frames);
-    while (atomic_load(&l->gate) != GATE_CLOSED) {
-        if (!enter(l)) {
-            if (atomic_load(&l->gate) == GATE_ENDED)
-                return;
-            takt_sleep_until_ns(takt_now_ns() + ms_ns / 10);
-            continue;
-        }
-        takt_engine_latency(l->host->cfg.engine, in_frames, out_frames);
-        leave(l, true);
-        return;
-    }
+    atomic_store(&l->latency_is_new, true);
 }
 
 /* ---- The keeper ------------------------------------------------------------------------------ */
@@ -393,6 +393,7 @@ static bool tick(struct takt_host *h, int64_t due_ns, uint32_t frames)
     int64_t now = takt_now_ns();
     if (!enter(h->link))
         return atomic_load(&h->link->gate) == GATE_BUSY; /* a callback that hangs: time goes on */
+    tell_latency(h->link);
     struct takt_cycle c = {.frames = frames,
                            .in = h->in,
                            .out = h->out,
@@ -678,6 +679,7 @@ static int host_start(struct takt_driver *base, struct takt_error *e)
                         h->backend, g->rate_hz, g->block_frames);
         goto failed;
     }
+    atomic_store(&l->latency_is_new, false);
     takt_engine_latency(h->cfg.engine, atomic_load(&l->latency_in_frames),
                         atomic_load(&l->latency_out_frames));
     atomic_store(&l->away, false);

@@ -56,6 +56,7 @@ struct takt_link {
     _Atomic uint64_t beats; /* cycles that the server wanted */
     _Atomic int64_t last_beat_ns;
     _Atomic uint32_t latency_in_frames, latency_out_frames; /* as of now */
+    _Atomic bool latency_is_new;                            /* the engine has not heard of it */
     struct takt_host *host; /* valid for whoever is inside the gate */
     const char *backend;    /* static */
     pthread_mutex_t lock;
@@ -71,7 +72,7 @@ typedef int takt_link_make(const struct takt_driver_cfg *cfg, struct takt_link *
                            struct takt_error *e);
 
 /* Makes a link, opens it and gives a driver for it. Errors: the link's own; TAKT_ERR_TIMEOUT when
- * the server does not answer in time. */
+ * the server does not answer in time. RT: no. */
 int takt_host_open(const struct takt_driver_cfg *cfg, takt_link_make *make, const char *backend,
                    struct takt_driver **out, struct takt_error *e);
 
@@ -84,7 +85,8 @@ bool takt_link_cycle(struct takt_link *l, const struct takt_cycle *c);
  */
 void takt_link_lost(struct takt_link *l);
 
-/* The server's latencies as they are now. Thread: any but inside takt_link_cycle. RT: yes. */
+/* The server's latencies as they are now. The engine hears of them as its next cycle begins.
+ * Thread: one at a time. RT: yes (wait-free). */
 void takt_link_latency(struct takt_link *l, uint32_t in_frames, uint32_t out_frames);
 
 /* Asks a server something that it may never answer: runs question on a thread of its own, with a

@@ -49,16 +49,16 @@ extern struct takt_jack_lib takt_jack;
 int takt_jack_need(struct takt_error *e);
 
 /* A client of the server that is running; it starts none. May wait for the server.
- * Errors: TAKT_ERR_NOT_FOUND with what libjack had to say; *out is NULL then. */
+ * Errors: TAKT_ERR_NOT_FOUND with what libjack had to say; *out is NULL then. RT: no. */
 int takt_jack_open(const char *name, jack_client_t **out, struct takt_error *e);
 void takt_jack_close(jack_client_t *client);
 
-/* After the scheme: "none" has ports without connections. */
+/* After the scheme: "none" has ports without connections. RT: no. */
 bool takt_jack_is_unconnected(const char *rest);
 
 /* The names of the ports that an input is connected from, or an output to: NULL at the end, to be
  * freed with jack_free; NULL when there are none. "" means the machine's own ports, whatever their
- * client is called; else those of all clients. */
+ * client is called; else those of all clients. RT: no. */
 const char **takt_jack_ports_of(jack_client_t *client, const char *rest, bool is_input);
 
 #endif

@@ -12,7 +12,8 @@
 
 /* ---- The library ----------------------------------------------------------------------------- */
 
-static _Thread_local bool is_data_thread;
+/* Found at once: the general way calls a function that may have to allocate. */
+static _Thread_local bool is_data_thread __attribute__((tls_model("initial-exec")));
 
 void takt_pw_on_data_thread(void)
 {

@@ -68,12 +68,12 @@ struct takt_pw_graph {
 };
 
 /* Connects and learns what there is. is_real_time: the thread for sound is to be so. On an error g
- * is closed. Errors: TAKT_ERR_NOT_FOUND without a server, TAKT_ERR_TIMEOUT, _NOMEM. */
+ * is closed. Errors: TAKT_ERR_NOT_FOUND without a server, TAKT_ERR_TIMEOUT, _NOMEM. RT: no. */
 int takt_pw_graph_open(struct takt_pw_graph *g, bool is_real_time, int64_t timeout_ns,
                        struct takt_error *e);
 void takt_pw_graph_close(struct takt_pw_graph *g);
 
-/* With the lock held: */
+/* ---- With the lock held; RT: no ---- */
 
 /* What an id means now, for input or output; NULL when it is not there. "" is the default.
  * *is_monitor: its monitor ports are meant. */
@@ -88,6 +88,8 @@ uint32_t takt_pw_graph_ports(const struct takt_pw_graph *g, uint32_t node_id, bo
 
 /* Does anything go to or from the node? */
 bool takt_pw_graph_is_connected(const struct takt_pw_graph *g, uint32_t node_id);
+
+/* ---- Without it ---- */
 
 /* From now on this thread is one for sound: what the library logs on it is dropped, because a log
  * event takes a lock. RT: yes. */

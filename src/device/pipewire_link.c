@@ -130,9 +130,7 @@ static void look_at_latencies(struct takt_pipewire *p, const struct spa_io_clock
     uint32_t out = latency_frames(&p->out.latency, quantum, p->rate_hz);
     atomic_store_explicit(&p->in_latency, in, memory_order_relaxed);
     atomic_store_explicit(&p->out_latency, out, memory_order_relaxed);
-    /* While the keeper makes the cycles, to tell of it would be to wait for it. */
     if (!atomic_load_explicit(&p->begun, memory_order_acquire) ||
-        atomic_load_explicit(&p->base.away, memory_order_acquire) ||
         (in == p->told_in && out == p->told_out))
         return;
     p->told_in = in;

@@ -11,7 +11,8 @@
 #include <alsa/asoundlib.h>
 #endif
 
-static _Thread_local bool is_for_sound;
+/* Found at once: the general way calls a function that may have to allocate. */
+static _Thread_local bool is_for_sound __attribute__((tls_model("initial-exec")));
 
 void takt_quiet_here(void)
 {

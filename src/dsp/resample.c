@@ -257,12 +257,13 @@ void takt_resampler_process(struct takt_resampler *r, const float *const *in, si
                            .step = r->step,
                            .growth = frames ? slope(r, frames) : 0};
     const struct takt_kernels *k = takt_dsp->kernels;
+    void (*glide)(struct takt_glide * g, float *out, const float *in, size_t frames) =
+        r->cfg.quality == TAKT_RESAMPLE_BEST ? k->glide_best : k->glide;
     take(r, in, in_frames);
     if (r->cfg.channels > 1)
         glide_together(r, &g, out, frames);
     else
-        (r->cfg.quality == TAKT_RESAMPLE_BEST ? k->glide_best : k->glide)(&g, out[0], r->past[0],
-                                                                          frames);
+        glide(&g, out[0], r->past[0], frames);
     r->fraction = g.fraction;
     r->step = frames ? r->aimed : r->step;
     r->have -= (int64_t)g.window;

@@ -25,7 +25,7 @@ struct takt_glide {
     size_t window;     /* the input frame where the filter begins */
 };
 
-/* What takt/kernel.h promises. */
+/* What takt/kernel.h promises. RT: yes. */
 struct takt_kernels {
     void (*scale)(float *out, const float *in, float gain, size_t n);
     void (*scale_ramp)(float *out, const float *in, float from, float to, size_t n);
@@ -48,7 +48,7 @@ struct takt_kernels {
     void (*glide_best)(struct takt_glide *g, float *out, const float *in, size_t frames);
 };
 
-/* Samples in memory lie `stride` samples of their format apart, at any alignment. */
+/* Samples in memory lie `stride` samples of their format apart, at any alignment. RT: yes. */
 struct takt_converters {
     /* To floats, by format. */
     void (*decode[TAKT_FORMATS])(float *out, const char *in, size_t stride, size_t n);
@@ -71,7 +71,8 @@ struct takt_dsp_version {
     const struct takt_converters *converters;
 };
 
-/* Version i of those that this processor can run: plain first, the fastest last, then NULL. */
+/* Version i of those that this processor can run: plain first, the fastest last, then NULL.
+ * RT: no. */
 const struct takt_dsp_version *takt_dsp_version(int i);
 
 /* The fastest. Set before main, constant afterwards. Thread: any. RT: yes. */

@@ -37,6 +37,7 @@ bool takt_preempt_probe(void);
 /* The address that is left in the area; 0 until the probe has found that it works. */
 extern _Atomic uint64_t takt_preempt_mark;
 
+/* RT: yes (wait-free). */
 static inline volatile uint64_t *takt_preempt_slot(void)
 {
     char *thread;

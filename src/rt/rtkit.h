@@ -15,7 +15,7 @@
  * Thread: any. RT: no. */
 bool takt_rtkit_make_realtime(pid_t tid, int priority, char *why, size_t why_bytes);
 
-/* Asks for a nice value below 0, the lowest that rtkit allows. As above. */
+/* Asks for a nice value below 0, the lowest that rtkit allows. As above. RT: no. */
 bool takt_rtkit_make_nice(pid_t tid, char *why, size_t why_bytes);
 
 #endif

@@ -44,11 +44,12 @@ struct takt_pacer_cfg {
 int takt_pacer_open(const struct takt_pacer_cfg *cfg, struct takt_driver **out,
                     struct takt_error *e);
 
-/* The driver of a backend that has no clock of its own: files, null. Catches up, loses nothing. */
+/* The driver of a backend that has no clock of its own: files, null. Catches up, loses nothing.
+ * RT: no. */
 int takt_pacer_open_plain(const struct takt_driver_cfg *cfg, struct takt_driver **out,
                           struct takt_error *e);
 
-/* The host block that a paced device takes for a callback's block and wished latency. */
+/* The host block that a paced device takes for a callback's block and wished latency. RT: no. */
 uint32_t takt_pacer_block(const struct takt_driver_cfg *cfg);
 
 #endif

@@ -17,6 +17,7 @@ struct takt_scene_ops {
     void (*render)(struct takt_scene *s, float *out, uint32_t frames);
     /* Passes over frames that nobody hears. NULL: the sound waits instead. RT: yes. */
     void (*skip)(struct takt_scene *s, uint64_t frames);
+    /* RT: no. */
     void (*close)(struct takt_scene *s);
 };
 
@@ -44,20 +45,20 @@ extern const struct takt_scene_kind takt_scene_kinds[];
 int takt_scene_open(const struct takt_scene_cfg *cfg, struct takt_scene **out,
                     struct takt_error *e);
 
-/* The kind that a spec names, or NULL; *value is what follows its '=', or NULL. */
+/* The kind that a spec names, or NULL; *value is what follows its '=', or NULL. RT: no. */
 const struct takt_scene_kind *takt_scene_find(const char *spec, const char **value);
 
-/* A number within low..high, all of the text; false otherwise. */
+/* A number within low..high, all of the text; false otherwise. RT: no. */
 bool takt_scene_number(const char *text, double low, double high, double *out);
 
-/* The families. */
+/* The families. RT: no. */
 int takt_scene_open_basic(const struct takt_scene_cfg *cfg, const char *value,
                           struct takt_scene **out, struct takt_error *e);
 int takt_scene_open_voice(const struct takt_scene_cfg *cfg, const char *value,
                           struct takt_scene **out, struct takt_error *e);
 int takt_scene_open_guitar(const struct takt_scene_cfg *cfg, const char *value,
                            struct takt_scene **out, struct takt_error *e);
-/* A recording's own rate, 0 where it cannot be read. */
+/* A recording's own rate, 0 where it cannot be read. RT: no. */
 uint32_t takt_scene_recording_rate(const char *value);
 int takt_scene_open_recording(const struct takt_scene_cfg *cfg, const char *value,
                               struct takt_scene **out, struct takt_error *e);

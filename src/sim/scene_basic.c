@@ -111,13 +111,18 @@ static void close_basic(struct takt_scene *s)
     free(s);
 }
 
-static const struct takt_scene_ops tone_ops = {render_tone, skip, close_basic};
-static const struct takt_scene_ops sweep_ops = {render_sweep, skip, close_basic};
-static const struct takt_scene_ops noise_ops = {render_noise, NULL, close_basic};
-static const struct takt_scene_ops pink_ops = {render_pink, NULL, close_basic};
-static const struct takt_scene_ops clicks_ops = {render_clicks, skip, close_basic};
-static const struct takt_scene_ops impulse_ops = {render_impulse, skip, close_basic};
-static const struct takt_scene_ops silence_ops = {render_silence, skip, close_basic};
+static const struct takt_scene_ops tone_ops = {
+    .render = render_tone, .skip = skip, .close = close_basic};
+static const struct takt_scene_ops sweep_ops = {
+    .render = render_sweep, .skip = skip, .close = close_basic};
+static const struct takt_scene_ops noise_ops = {.render = render_noise, .close = close_basic};
+static const struct takt_scene_ops pink_ops = {.render = render_pink, .close = close_basic};
+static const struct takt_scene_ops clicks_ops = {
+    .render = render_clicks, .skip = skip, .close = close_basic};
+static const struct takt_scene_ops impulse_ops = {
+    .render = render_impulse, .skip = skip, .close = close_basic};
+static const struct takt_scene_ops silence_ops = {
+    .render = render_silence, .skip = skip, .close = close_basic};
 
 static const struct {
     const char *name;

@@ -144,7 +144,7 @@ static void close_guitar(struct takt_scene *scene)
     free(g);
 }
 
-static const struct takt_scene_ops ops = {render, NULL, close_guitar};
+static const struct takt_scene_ops ops = {.render = render, .close = close_guitar};
 
 int takt_scene_open_guitar(const struct takt_scene_cfg *cfg, const char *value,
                            struct takt_scene **out, struct takt_error *e)

@@ -42,7 +42,7 @@ static void close_recording(struct takt_scene *s)
     free(s);
 }
 
-static const struct takt_scene_ops ops = {render, skip, close_recording};
+static const struct takt_scene_ops ops = {.render = render, .skip = skip, .close = close_recording};
 
 static int load(struct recording *r, SNDFILE *file, const SF_INFO *info, double gain)
 {

@@ -175,7 +175,7 @@ static void close_voice(struct takt_scene *s)
     free(s);
 }
 
-static const struct takt_scene_ops ops = {render, NULL, close_voice};
+static const struct takt_scene_ops ops = {.render = render, .close = close_voice};
 
 int takt_scene_open_voice(const struct takt_scene_cfg *cfg, const char *value,
                           struct takt_scene **out, struct takt_error *e)

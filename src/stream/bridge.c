@@ -207,7 +207,7 @@ static void service(struct takt_engine *face)
 static void event(struct takt_engine *face, enum takt_event_type type, enum takt_err code,
                   int os_errno, uint64_t value, const char *text)
 {
-    takt_engine_event(&bridge_of(face)->cfg.core->face, type, code, os_errno, value, text);
+    takt_core_ops.event(&bridge_of(face)->cfg.core->face, type, code, os_errno, value, text);
 }
 
 static const struct takt_engine_ops engine_ops = {.cycle = cycle,

@@ -16,7 +16,7 @@
 int takt_convert_open(const struct takt_port_cfg *cfg, uint32_t own_hz, struct takt_port *inner,
                       struct takt_port **out, struct takt_error *e);
 
-/* The longest read of inner that reads of `frames` frames lead to. */
+/* The longest read of inner that reads of `frames` frames lead to. RT: no. */
 uint32_t takt_convert_need(uint32_t frames, uint32_t rate_hz, uint32_t own_hz);
 
 #endif

@@ -7,11 +7,10 @@
  * buffers; a file is a port; `sim:` is a driver (the pacer) with scenes as ports. A stream has one
  * driver, and a port for each side that the driver does not serve itself.
  *
- * Threads: read, write, lost and now are called on the device thread (RT: yes, wait-free, also
- * for page faults: all memory is there before start). Everything else is called from the control
- * thread, and never at the same time as another control call of the same object; service is
- * called on the port's own worker (real clock) or on the driver's thread between two cycles
- * (virtual clock).
+ * Threads: what says RT: yes is called on the device thread (wait-free, also for page faults: all
+ * memory is there before start). Everything else is called from the control thread, and never at
+ * the same time as another control call of the same object; service is called on the port's own
+ * worker (real clock) or on the driver's thread between two cycles (virtual clock).
  */
 #ifndef TAKT_STREAM_DEVICE_H
 #define TAKT_STREAM_DEVICE_H
@@ -56,23 +55,23 @@ struct takt_port_cfg {
 struct takt_port;
 struct takt_port_ops {
     /* Fills out[channel][0..frames) and returns how many frames it could; the engine makes the
-     * rest silence. *status is zero at entry. */
+     * rest silence. *status is zero at entry. RT: yes. */
     uint32_t (*read)(struct takt_port *p, float *const *out, uint32_t frames, uint32_t *status);
-    /* Takes in[channel][0..frames) and returns how many frames it could. */
+    /* Takes in[channel][0..frames) and returns how many frames it could. RT: yes. */
     uint32_t (*write)(struct takt_port *p, const float *const *in, uint32_t frames,
                       uint32_t *status);
     /* The stream's clock jumped over so many frames: a live source drops them, a recording writes
      * as much silence so that time stays true. NULL: nothing to do (a file source does not skip).
-     */
+     * RT: yes. */
     void (*lost)(struct takt_port *p, uint64_t frames);
     /* Ready to be read or written from the first cycle on (a source has its first data; the worker
-     * runs, if it needs one on this clock). Restart after stop begins anew. */
+     * runs, if it needs one on this clock). Restart after stop begins anew. RT: no. */
     int (*start)(struct takt_port *p, struct takt_error *e);
     /* Does the pending I/O, as much as makes the next block_frames_max frames readable or
-     * writable on a virtual clock. May wait for the disk. NULL: nothing ever pending. */
+     * writable on a virtual clock. May wait for the disk. NULL: nothing ever pending. RT: no. */
     void (*service)(struct takt_port *p);
     /* No read or write comes any more. A sink has everything that was written on disk and its file
-     * complete when this returns. Bounded by timeout_ns: TAKT_ERR_TIMEOUT. */
+     * complete when this returns. Bounded by timeout_ns: TAKT_ERR_TIMEOUT. RT: no. */
     int (*stop)(struct takt_port *p, struct takt_error *e);
     void (*close)(struct takt_port *p);
 };
@@ -100,11 +99,15 @@ struct takt_cycle {
     int64_t out_first_ns;   /* the first of these output frames at the converter */
 };
 
+/* Behind the calls below. */
 struct takt_engine_ops {
+    /* RT: yes. */
     bool (*cycle)(struct takt_engine *g, const struct takt_cycle *c);
     void (*host_block)(struct takt_engine *g, uint32_t frames);
     void (*latency)(struct takt_engine *g, uint32_t in_frames, uint32_t out_frames);
+    /* RT: no. */
     void (*service)(struct takt_engine *g);
+    /* RT: yes. */
     void (*event)(struct takt_engine *g, enum takt_event_type type, enum takt_err code,
                   int os_errno, uint64_t value, const char *text);
 };
@@ -168,18 +171,19 @@ struct takt_driver_cfg {
 
 struct takt_driver;
 struct takt_driver_ops {
-    /* The first cycle may come before it returns. */
+    /* The first cycle may come before it returns. RT: no. */
     int (*start)(struct takt_driver *d, struct takt_error *e);
-    /* Ends the thread; no cycle runs after 0. TAKT_ERR_TIMEOUT: it still hangs in one. */
+    /* Ends the thread; no cycle runs after 0. TAKT_ERR_TIMEOUT: it still hangs in one. RT: no. */
     int (*stop)(struct takt_driver *d, int64_t timeout_ns, struct takt_error *e);
     void (*close)(struct takt_driver *d);
-    /* When opened as `stepped`: runs, on the calling thread, all cycles that are due by then. */
+    /* When opened as `stepped`: runs, on the calling thread, all cycles that are due by then.
+     * RT: no. */
     void (*advance)(struct takt_driver *d, int64_t until_ns);
     /* The driver's clock: CLOCK_MONOTONIC, or virtual time. The engine reads it exactly once after
      * each callback; a virtual clock goes on at that moment by the callback's modelled duration.
-     * NULL means takt_now_ns(). Thread: device. */
+     * NULL means takt_now_ns(). Thread: device. RT: yes. */
     int64_t (*now)(struct takt_driver *d);
-    /* What the device thread got; known after the first cycle. Thread: any. */
+    /* What the device thread got; known after the first cycle. Thread: any. RT: no. */
     void (*sched)(const struct takt_driver *d, struct takt_sched *out);
 };
 struct takt_driver {

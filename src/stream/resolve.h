@@ -30,7 +30,7 @@ int takt_plan_init(struct takt_plan *plan, const struct takt_stream_cfg *cfg, st
 void takt_plan_fini(struct takt_plan *plan);
 
 /* Splits an id: the backend, and where the rest begins. A path without a scheme is the file
- * backend's. Errors: TAKT_ERR_NOT_FOUND for a scheme that this build lacks. */
+ * backend's. Errors: TAKT_ERR_NOT_FOUND for a scheme that this build lacks. RT: no. */
 int takt_device_split(const char *id, const struct takt_backend **backend, const char **rest,
                       struct takt_error *e);
 

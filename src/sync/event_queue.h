@@ -34,7 +34,7 @@ void takt_event_queue_destroy(struct takt_event_queue *q);
 bool takt_event_queue_push(struct takt_event_queue *q, const void *rec);
 
 /* The same, but leaves room for `spare` more events behind it: for those of which there may be
- * many, so that they crowd out none that matter. */
+ * many, so that they crowd out none that matter. RT: yes, likewise. */
 bool takt_event_queue_push_spare(struct takt_event_queue *q, const void *rec, uint64_t spare);
 
 /* Takes the oldest event out to rec[elem_bytes]; false when there is none, which also makes the fd
