@@ -65,9 +65,10 @@ static void judge_steal(struct doctor *d)
         doctor_unknown(d, "measured", "steal", "stolen CPU time");
         return;
     }
-    enum doctor_verdict v = steal >= 0.01    ? DOCTOR_SERIOUS
-                            : steal >= 0.001 ? DOCTOR_NOTABLE
-                                             : DOCTOR_GOOD;
+    bool may_explain = steal > 0 && doctor_was_late(d);
+    enum doctor_verdict v = steal >= 0.01                   ? DOCTOR_SERIOUS
+                            : steal >= 0.001 || may_explain ? DOCTOR_NOTABLE
+                                                            : DOCTOR_GOOD;
     doctor_find(d, "measured", "steal", "stolen CPU time", v, "none", "%.2f %%", 100 * steal);
     if (v != DOCTOR_GOOD)
         doctor_because(d,
@@ -86,10 +87,10 @@ void doctor_blocks_judge(struct doctor *d)
         return;
     choose(d);
     judge_steal(d);
-    doctor_find(d, "measured", "switches", "preempted", DOCTOR_NOTE, "0", "%lld times",
-                (long long)m->switches);
-    doctor_find(d, "measured", "faults", "page faults",
-                m->faults_major ? DOCTOR_MINOR : DOCTOR_GOOD, "no major ones",
-                "%lld major, %lld minor", (long long)m->faults_major, (long long)m->faults_minor);
+    doctor_find(d, "measured", "switches", "preempted", m->switches ? DOCTOR_NOTE : DOCTOR_GOOD,
+                "never", "%lld times", (long long)m->switches);
+    doctor_find(d, "measured", "faults", "page faults", m->faults_major ? DOCTOR_NOTE : DOCTOR_GOOD,
+                "no major ones", "%lld major, %lld minor", (long long)m->faults_major,
+                (long long)m->faults_minor);
     advise_larger(d);
 }

@@ -164,7 +164,7 @@ static void judge_preemption(struct doctor *d)
     }
     bool is_good = p >= DOCTOR_PREEMPT_LAZY;
     doctor_find(d, "kernel", "preemption", "preemption", is_good ? DOCTOR_GOOD : DOCTOR_NOTABLE,
-                "full or real-time", "%s%s", preemption_names[p],
+                "full, or rt", "%s%s", preemption_names[p],
                 k->preemption_dynamic ? " (dynamic)" : "");
     if (!is_good)
         doctor_because(d,
@@ -242,7 +242,7 @@ static void judge_memory(struct doctor *d)
     } else {
         bool is_always = !strcmp(k->huge_pages, "always");
         doctor_find(d, "kernel", "huge_pages", "huge pages", is_always ? DOCTOR_MINOR : DOCTOR_GOOD,
-                    "madvise or never", "%s", k->huge_pages);
+                    "madvise, never", "%s", k->huge_pages);
         if (is_always)
             doctor_because(d,
                            doctor_advise(d, "huge_pages", DOCTOR_MINOR, -1,

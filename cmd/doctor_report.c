@@ -78,13 +78,10 @@ static void print_wrapped(const char *head, const char *text)
     for (const char *at = text; *at;) {
         at += strspn(at, " ");
         int length = (int)strcspn(at, " ");
-        if (column > INDENT && column + 1 + length > COLUMNS) {
-            printf("\n%*s", INDENT, "");
-            column = INDENT;
-        } else if (column > INDENT) {
-            putchar(' ');
-            column++;
-        }
+        if (column && column + 1 + length > COLUMNS)
+            column = printf("\n%*s", INDENT, "") - 1;
+        else if (column)
+            column += printf(" ");
         column += printf("%.*s", length, at);
         at += length;
     }
