@@ -48,7 +48,7 @@ const struct verb verbs[] = {
      "--strict it exits with 3 when the two disagree.\n"
      "  takt latency -i sim:loop -o sim:loop -b 64 --fast\n",
      "-i -o -r -b -t --latency --fast --priority --json --strict -q -v -h", verb_latency},
-    {"doctor", "", "why sound may be late here, and what to do first",
+    {"doctor", "", "why sound may be late, and what to do first",
      "Reads limits, rtkit, CPUs, kernel, interrupts and sound servers, measures for\n"
      "10 s (-t) in turns how late threads wake at each block size, and gives advice\n"
      "in order of effect, with what was measured. With -q the advice alone, and\n"
