@@ -246,8 +246,8 @@ static void judge_ceiling(struct doctor *d)
         return; /* said with the governor */
     bool is_low = (double)c->allowed_khz < 0.9 * (double)c->most_khz;
     doctor_find(d, "cpu", "ceiling", "highest clock", is_low ? DOCTOR_NOTABLE : DOCTOR_GOOD,
-                "all of it", "%.1f of %.1f GHz", (double)c->allowed_khz / 1e6,
-                (double)c->most_khz / 1e6);
+                "all of it", "%.1f of %.1f GHz%s%s", (double)c->allowed_khz / 1e6,
+                (double)c->most_khz / 1e6, *c->driver ? ", by " : "", c->driver);
     if (is_low)
         doctor_because(d,
                        doctor_advise(d, "ceiling", DOCTOR_NOTABLE, -1,
@@ -287,6 +287,12 @@ static void judge_idle(struct doctor *d)
                        *c->idle_name ? c->idle_name : "it", (long long)c->idle_us, block_us);
 }
 
+static void judge_dma_latency(struct doctor *d)
+{
+    doctor_find(d, "cpu", "dma_latency", "cpu_dma_latency", DOCTOR_NOTE, "", "%s",
+                d->cpu.dma_latency_usable ? "usable" : "not there, or not for this user");
+}
+
 static void judge_cpus(struct doctor *d)
 {
     const struct doctor_cpu *c = &d->cpu;
@@ -316,5 +322,6 @@ void doctor_cpu_judge(struct doctor *d)
     judge_governor(d);
     judge_ceiling(d);
     judge_idle(d);
+    judge_dma_latency(d);
     judge_cpus(d);
 }

@@ -12,6 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef TAKT_HAVE_ZLIB
+#include <zlib.h>
+#endif
+
 enum { FILE_MAX = 1 << 20, NAMES_LIMIT = 8192 };
 
 /* A pipe would hang, and a device may do anything when it is opened. */
@@ -40,41 +44,85 @@ static void clean(char *text, size_t size)
     }
 }
 
-char *doctor_read(const char *root, const char *path)
+/* Reads to the end, or up to the limit, whatever reads: like read(2), where one that is interrupted
+ * is tried again. */
+static char *read_all(ssize_t (*read_some)(void *from, void *to, size_t size), void *from)
 {
     size_t used = 0, room = 4096;
-    int fd = open_plain(root, path);
-    char *text = fd < 0 ? NULL : malloc(room);
+    char *text = malloc(room);
     while (text) {
-        ssize_t n = read(fd, text + used, room - 1 - used);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            if (n < 0) {
-                free(text);
-                text = NULL;
-            }
-            break;
+        ssize_t n = read_some(from, text + used, room - 1 - used);
+        if (n < 0) {
+            free(text);
+            return NULL;
         }
         used += (size_t)n;
+        if (n == 0 || (used == room - 1 && room >= FILE_MAX))
+            break;
         if (used < room - 1)
             continue;
-        if (room >= FILE_MAX)
-            break;
         room *= 2;
         char *more = realloc(text, room);
         if (!more)
             free(text);
         text = more;
     }
-    if (fd >= 0)
-        close(fd);
     if (text) {
         clean(text, used);
         text[used] = '\0';
     }
     return text;
 }
+
+static ssize_t read_plain(void *from, void *to, size_t size)
+{
+    ssize_t n;
+    do
+        n = read(*(int *)from, to, size);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+char *doctor_read(const char *root, const char *path)
+{
+    int fd = open_plain(root, path);
+    if (fd < 0)
+        return NULL;
+    char *text = read_all(read_plain, &fd);
+    close(fd);
+    return text;
+}
+
+#ifdef TAKT_HAVE_ZLIB
+
+static ssize_t read_gzip(void *from, void *to, size_t size)
+{
+    return gzread(from, to, (unsigned)size);
+}
+
+char *doctor_read_packed(const char *root, const char *path)
+{
+    int fd = open_plain(root, path);
+    gzFile file = fd < 0 ? NULL : gzdopen(fd, "rb");
+    if (!file) {
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    char *text = read_all(read_gzip, file);
+    gzclose(file); /* and the descriptor */
+    return text;
+}
+
+#else
+
+char *doctor_read_packed(const char *root, const char *path)
+{
+    (void)root, (void)path;
+    return NULL;
+}
+
+#endif
 
 bool doctor_next_line(char **at, char **line)
 {

@@ -17,6 +17,9 @@
 /* All of root/path, up to 1 MiB, to be freed; NULL when it cannot be read. */
 char *doctor_read(const char *root, const char *path);
 
+/* The same of what gzip packed; NULL also where this build cannot unpack it. */
+char *doctor_read_packed(const char *root, const char *path);
+
 /* Its first line, without spaces around it. False, and "" there, when it cannot be read. */
 bool doctor_read_line(const char *root, const char *path, char *to, size_t size);
 

@@ -52,6 +52,7 @@ static enum doctor_preemption preemption_built(const struct doctor *d)
     char path[160];
     snprintf(path, sizeof path, "/boot/config-%s", d->kernel.release);
     char *text = strstr(d->kernel.release, "..") ? NULL : doctor_read(d->root, path);
+    text = text ? text : doctor_read_packed(d->root, "/proc/config.gz");
     enum doctor_preemption p = DOCTOR_PREEMPT_UNKNOWN;
     if (text && doctor_has_word(text, "CONFIG_PREEMPT_RT=y", "\n"))
         p = DOCTOR_PREEMPT_RT;
@@ -295,9 +296,13 @@ static void judge_load(struct doctor *d)
                     "below 10 %", "%.1f %% of the time", 100 * waited);
     if (!too_much && !waits)
         return;
+    /* A thread that is not real-time waits before it runs, which is no switch. */
+    int64_t counter = !d->measured.size_count ? -1
+                      : doctor_is_realtime(d) ? d->measured.switches
+                      : waits                 ? 1
+                                              : -1;
     struct doctor_advice *a =
-        doctor_advise(d, "load", bad, d->measured.size_count ? d->measured.switches : -1,
-                      "close what else computes on this machine");
+        doctor_advise(d, "load", bad, counter, "close what else computes on this machine");
     if (waits)
         doctor_because(d, a,
                        "programs waited for a CPU in %.1f %% of the time; takt's thread was "

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const sound_groups[] = {"audio", "realtime", "pipewire", "rtkit"};
+static const char *const sound_groups[] = {"audio", "realtime", "pipewire"};
 static const int64_t runaway_us = 100000; /* a thread of takt's runs for less without sleeping */
 
 bool doctor_is_realtime(const struct doctor *d)

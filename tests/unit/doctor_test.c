@@ -12,6 +12,9 @@
 #include <math.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef TAKT_HAVE_ZLIB
+#include <zlib.h>
+#endif
 
 static char root[PATH_MAX];
 
@@ -505,6 +508,28 @@ static void plant_kernel(const char *version, const char *dynamic, const char *l
     doctor_judge(&d);
 }
 
+/* As the kernel does with CONFIG_IKCONFIG_PROC; it may be cut off or have wrong bytes. */
+#ifdef TAKT_HAVE_ZLIB
+enum { CAN_UNPACK = true };
+
+static void plant_packed_config(const char *text)
+{
+    char whole[PATH_MAX];
+    plant("/proc/config.gz", "");
+    whole_path(whole, "/proc/config.gz");
+    gzFile file = gzopen(whole, "wb");
+    if (!file || gzputs(file, text) < 0 || gzclose(file) != Z_OK)
+        abort();
+}
+#else
+enum { CAN_UNPACK = false };
+
+static void plant_packed_config(const char *text)
+{
+    (void)text;
+}
+#endif
+
 static void preemption_is_found_from_what_can_be_read(void)
 {
     static const char *const is_dynamic = "#1 SMP PREEMPT_DYNAMIC x\n";
@@ -531,6 +556,11 @@ static void preemption_is_found_from_what_can_be_read(void)
     plant_kernel("#1 SMP x\n", NULL, "quiet\n", "CONFIG_PREEMPT_NONE=y\n");
     CHECK_INT(d.kernel.preemption, DOCTOR_PREEMPT_NONE);
     CHECK(strstr(d.advice[0].what, "full preemption") && !strstr(d.advice[0].what, "boot with"));
+    plant_packed_config("CONFIG_PREEMPT_VOLUNTARY=y\n");
+    plant_kernel(is_dynamic, NULL, "quiet\n", NULL);
+    CHECK_INT(d.kernel.preemption, CAN_UNPACK ? DOCTOR_PREEMPT_VOLUNTARY : DOCTOR_PREEMPT_UNKNOWN);
+    plant_kernel(is_dynamic, NULL, "quiet\n", "CONFIG_PREEMPT=y\n");
+    CHECK_INT(d.kernel.preemption, DOCTOR_PREEMPT_FULL);
     plant_kernel("#1 SMP PREEMPT RT x\n", NULL, "quiet\n", NULL);
     CHECK_INT(d.kernel.preemption, DOCTOR_PREEMPT_RT);
 }
@@ -769,6 +799,34 @@ static void any_bytes_are_survived(void)
         }
 }
 
+/* A bomb of 64 MiB, one that is cut off, and bytes that are wrong. */
+static void packed_configuration_of_any_bytes_is_survived(void)
+{
+    if (!CAN_UNPACK)
+        SKIP("this build cannot unpack");
+    static char config[64 << 20];
+    memset(config, 'x', sizeof config - 1);
+    plant_good();
+    plant("/proc/sys/kernel/version", "#1 SMP PREEMPT_DYNAMIC x\n");
+    plant_packed_config(config);
+    CHECK(survives());
+    char packed[4096], whole[PATH_MAX];
+    whole_path(whole, "/proc/config.gz");
+    plant_packed_config("CONFIG_PREEMPT=y\n# and a little more than nothing\n");
+    int fd = open(whole, O_RDONLY);
+    ssize_t size = read(fd, packed, sizeof packed);
+    close(fd);
+    CHECK(size > 20);
+    for (ssize_t i = 0; i < size; i++) {
+        packed[i] ^= 0x55;
+        plant_bytes("/proc/config.gz", packed, (size_t)size);
+        CHECK(survives());
+        packed[i] ^= 0x55;
+        plant_bytes("/proc/config.gz", packed, (size_t)i);
+        CHECK(survives());
+    }
+}
+
 /* What is nearly right is what goes deepest. */
 static void bytes_that_were_changed_are_survived(void)
 {
@@ -842,6 +900,7 @@ int main(void)
     RUN(nothing_measured_still_gives_what_was_read);
     RUN(deep_sleep_that_is_not_felt_needs_nothing);
     RUN(any_bytes_are_survived);
+    RUN(packed_configuration_of_any_bytes_is_survived);
     RUN(bytes_that_were_changed_are_survived);
     RUN(huge_files_and_what_is_no_file_are_survived);
     clear_root();
