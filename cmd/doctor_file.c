@@ -124,12 +124,20 @@ char *doctor_read_packed(const char *root, const char *path)
 
 #endif
 
+/* By hand: checkers of strings would look at all of the text for each of its lines. */
+static const char *line_end(const char *at)
+{
+    while (*at && *at != '\n')
+        at++;
+    return at;
+}
+
 bool doctor_next_line(char **at, char **line)
 {
     if (!**at)
         return false;
     *line = *at;
-    *at += strcspn(*at, "\n");
+    *at += line_end(*at) - *at;
     if (**at)
         *(*at)++ = '\0';
     return true;
@@ -164,7 +172,7 @@ bool doctor_read_line(const char *root, const char *path, char *to, size_t size)
     char *text = doctor_read(root, path);
     *to = '\0';
     if (text)
-        keep(to, size, text, strcspn(text, "\n"));
+        keep(to, size, text, (size_t)(line_end(text) - text));
     free(text);
     return text != NULL;
 }
@@ -192,7 +200,7 @@ bool doctor_value(const char *text, const char *key, char *to, size_t size)
 {
     size_t length = strlen(key);
     *to = '\0';
-    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+    for (const char *line = text; *line; line = line_end(line), line += *line == '\n') {
         if (strncmp(line, key, length) != 0)
             continue;
         const char *at = line + length;
@@ -200,7 +208,7 @@ bool doctor_value(const char *text, const char *key, char *to, size_t size)
         if (*at != ':')
             continue;
         at++;
-        keep(to, size, at, strcspn(at, "\n"));
+        keep(to, size, at, (size_t)(line_end(at) - at));
         return true;
     }
     return false;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 static const char *const sound_groups[] = {"audio", "realtime", "pipewire"};
+enum { GRANTS_MAX = 256 };
 static const int64_t runaway_us = 100000; /* a thread of takt's runs for less without sleeping */
 
 bool doctor_is_realtime(const struct doctor *d)
@@ -72,7 +73,7 @@ struct grants {
     struct doctor *d;
     char *groups;     /* /etc/group */
     const char *ours; /* their numbers */
-    const char *folder;
+    int tried;        /* each costs a walk through all groups */
 };
 
 /* "@audio - rtprio 95". The first group that gets it, one of ours before others. */
@@ -85,7 +86,8 @@ static void read_grants(struct grants *g, const char *path)
         line[strcspn(line, "#")] = '\0';
         char *who = doctor_next_word(&line, " "), *kind = doctor_next_word(&line, " ");
         char *what = doctor_next_word(&line, " "), *value = doctor_next_word(&line, " ");
-        if (!value || *who != '@' || strcmp(what, "rtprio") != 0 || !doctor_number(value, &n))
+        if (!value || *who != '@' || strcmp(what, "rtprio") != 0 || !doctor_number(value, &n) ||
+            ++g->tried > GRANTS_MAX)
             continue;
         int is_ours = in_group(g->groups, who + 1, g->ours);
         if (n < 1 || is_ours < 0 || !strcmp(kind, "hard") || (*r->grant_group && !is_ours))
@@ -141,8 +143,8 @@ static bool find_group(const struct doctor *d, const char *text, int version, ch
     bool found = false;
     char *copy = strdup(text), *at = copy, *line;
     while (copy && !found && doctor_next_line(&at, &line)) {
-        char *controllers = strchr(line, ':'), *where = controllers;
-        where = controllers ? strchr(controllers + 1, ':') : NULL;
+        char *controllers = strchr(line, ':');
+        char *where = controllers ? strchr(controllers + 1, ':') : NULL;
         if (!where || strstr(where, ".."))
             continue;
         *where++ = '\0';
