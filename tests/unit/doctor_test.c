@@ -780,6 +780,15 @@ static bool survives(void)
     return all_is_printable();
 }
 
+/* SIZE_MAX where it cannot be read. */
+static size_t read_length(char *(*reader)(const char *root, const char *path), const char *path)
+{
+    char *text = reader(root, path);
+    size_t length = text ? strlen(text) : SIZE_MAX;
+    free(text);
+    return length;
+}
+
 static void any_bytes_are_survived(void)
 {
     static char bytes[6000];
@@ -810,6 +819,7 @@ static void packed_configuration_of_any_bytes_is_survived(void)
     plant("/proc/sys/kernel/version", "#1 SMP PREEMPT_DYNAMIC x\n");
     plant_packed_config(config);
     CHECK(survives());
+    CHECK(read_length(doctor_read_packed, "/proc/config.gz") < 1 << 20);
     char packed[4096], whole[PATH_MAX];
     whole_path(whole, "/proc/config.gz");
     plant_packed_config("CONFIG_PREEMPT=y\n# and a little more than nothing\n");
@@ -859,6 +869,7 @@ static void huge_files_and_what_is_no_file_are_survived(void)
     for (size_t f = 0; f < sizeof fills; f++) {
         memset(bytes, fills[f], HUGE);
         plant_bytes("/huge", bytes, HUGE);
+        CHECK(read_length(doctor_read, "/huge") < 1 << 20);
         whole_path(to, "/huge");
         for (int i = (int)f; i < GOOD; i += (int)sizeof fills) {
             whole_path(whole, good[i].path);
