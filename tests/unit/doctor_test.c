@@ -703,7 +703,7 @@ static void cause_that_was_counted_and_stood_still_is_not_seen(void)
 static void advice_is_in_order_whatever_is_wrong(void)
 {
     uint32_t chance = 1;
-    for (int round = 0; round < 25; round++) {
+    for (int round = 0; round < 12; round++) {
         plant_good();
         for (int i = 0; i < FAULTS; i++) {
             chance = chance * 1664525 + 1013904223;
@@ -842,7 +842,7 @@ static void bytes_that_were_changed_are_survived(void)
 {
     uint32_t chance = 11;
     plant_good();
-    for (int round = 0; round < 6; round++)
+    for (int round = 0; round < 3; round++)
         for (int i = 0; i < GOOD; i++) {
             char copy[600];
             size_t size = strlen(good[i].text);
