@@ -86,7 +86,8 @@ static void read_process(const char *name, void *arg)
         bool any_will_do = !*carriers[i].thread;
         s->data_threads += any_will_do ? t.realtime : t.count;
         doctor_add(s->running, sizeof s->running, "%s", program);
-        if (t.count && (any_will_do ? !t.realtime : t.realtime < t.count))
+        /* One that has a single thread has only begun, and carries nothing yet. */
+        if (any_will_do ? t.count > 1 && !t.realtime : t.realtime < t.count)
             doctor_add(s->not_realtime, sizeof s->not_realtime, "%s %s%s%s", program, name,
                        any_will_do ? "" : " ", any_will_do ? "" : t.late);
     }

@@ -35,9 +35,11 @@ struct planted {
 #define CPU1   "/sys/devices/system/cpu/cpu1/"
 #define CLOCK  "/sys/devices/system/clocksource/clocksource0/"
 #define THREAD "/proc/700/task/701/stat"
-#define STAT(policy, priority)                                                                     \
-    "701 (data-loop.0) S 1 700 700 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 9 1 1 1 1 1 1 1 1 0 0 0 0 1 0 " \
-    "0 17 1 " priority " " policy " 0 0 0\n"
+#define AS_ANY_OTHER                                                                               \
+    "S 1 700 700 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 9 1 1 1 1 1 1 1 1 0 0 0 0 1 0 0 17 1 0 0 0 0 0\n"
+#define IN_REAL_TIME                                                                               \
+    "S 1 700 700 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 9 1 1 1 1 1 1 1 1 0 0 0 0 1 0 0 17 1 10 2 0 0 "   \
+    "0\n"
 #define INTERRUPTS(drivers)                                                                        \
     "           CPU0       CPU1       \n"                                                          \
     "  1:          9          0  IO-APIC   1-edge      i8042\n"                                    \
@@ -95,9 +97,8 @@ static const struct planted good[] = {
     {"/sys/bus/usb/devices/1-2/product", "Box 18i8\n"},
     {"/sys/bus/usb/devices/1-2/power/control", "on\n"},
     {"/proc/700/comm", "pipewire\n"},
-    {"/proc/700/task/700/stat", "700 (pipewire) S 1 700 700 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 9 1 1 "
-                                "1 1 1 1 1 1 0 0 0 0 1 0 0 17 1 0 0 0 0 0\n"},
-    {THREAD, STAT("1", "88")},
+    {"/proc/700/task/700/stat", "700 (pipewire) " AS_ANY_OTHER},
+    {THREAD, "701 (data-loop.0) " IN_REAL_TIME},
 };
 enum { GOOD = sizeof good / sizeof *good };
 
@@ -394,7 +395,12 @@ static const struct fault {
      DOCTOR_NOTABLE,
      "16: i915, xhci_hcd:usb1"},
     {"/sys/bus/usb/devices/1-2/power/control", "auto\n", NULL, {"usb"}, DOCTOR_MINOR, "Box 18i8"},
-    {THREAD, STAT("0", "0"), NULL, {"servers"}, DOCTOR_SERIOUS, "pipewire 700 data-loop.0"},
+    {THREAD,
+     "701 (data-loop.0) " AS_ANY_OTHER,
+     NULL,
+     {"servers"},
+     DOCTOR_SERIOUS,
+     "pipewire 700 data-loop.0"},
     {NULL, NULL, steal, {"steal"}, DOCTOR_SERIOUS, "1.50 %"},
     {NULL, NULL, steal_little, {"steal"}, DOCTOR_NOTABLE, "0.12 %"},
     {NULL, NULL, miss_at_64, {"block"}, DOCTOR_NOTABLE, "blocks of 64 missed 3 of 2500"},
@@ -670,6 +676,32 @@ static void throttled_container_is_told_of_its_quota_first(void)
     CHECK(comes_before("quota", "realtime"));
 }
 
+/* Its threads have all its own name: one that is real-time is enough. */
+static void jack_server_is_judged_once_it_has_threads(void)
+{
+    static const struct planted fields[] = {
+        {"/proc/800/task/801/stat", "801 (jackd) " AS_ANY_OTHER},
+        {"/proc/800/task/802/stat", "802 (jackd) " IN_REAL_TIME},
+    };
+    plant_good();
+    plant("/proc/800/comm", "jackd\n");
+    plant("/proc/800/task/800/stat", "800 (jackd) " AS_ANY_OTHER);
+    read_all();
+    doctor_judge(&d);
+    CHECK(gives(&(struct fault){.path = "a JACK server that begins"}));
+    plant(fields[0].path, fields[0].text);
+    read_all();
+    doctor_judge(&d);
+    CHECK(gives(&(struct fault){.path = fields[0].path,
+                                .advice = {"servers"},
+                                .severity = DOCTOR_SERIOUS,
+                                .says = "not real-time: jackd 800"}));
+    plant(fields[1].path, fields[1].text);
+    read_all();
+    doctor_judge(&d);
+    CHECK(gives(&(struct fault){.path = fields[1].path}));
+}
+
 /* ---- The order --------------------------------------------------------------------------------
  */
 
@@ -905,6 +937,7 @@ int main(void)
     RUN(laptop_is_told_of_its_rights_first);
     RUN(machine_whose_host_steals_is_told_of_that_first);
     RUN(throttled_container_is_told_of_its_quota_first);
+    RUN(jack_server_is_judged_once_it_has_threads);
     RUN(evidence_lifts_advice_by_one_class_at_most);
     RUN(cause_that_was_counted_and_stood_still_is_not_seen);
     RUN(advice_is_in_order_whatever_is_wrong);
