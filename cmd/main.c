@@ -48,6 +48,12 @@ const struct verb verbs[] = {
      "--strict it exits with 3 when the two disagree.\n"
      "  takt latency -i sim:loop -o sim:loop -b 64 --fast\n",
      "-i -o -r -b -t --latency --fast --priority --json --strict -q -v -h", verb_latency},
+    {"doctor", "", "why sound may be late, and what to do first",
+     "Reads limits, rtkit, CPUs, kernel, interrupts and sound servers, measures for\n"
+     "10 s (-t) in turns how late threads wake at each block size, and gives advice\n"
+     "in order of effect, with what was measured. With -q the advice alone, and\n"
+     "with --json one object. With --strict it exits with 3 when advice is serious.\n",
+     "-t --blocks --json --strict -q -h", verb_doctor},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };

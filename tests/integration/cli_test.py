@@ -22,7 +22,8 @@ from program import (ENVIRONMENT, TAKT, Skip, check, equal, near, needs, one_lin
                      strict_json, test, tests_done)
 
 RECORDING = "/usr/share/sounds/alsa/Front_Center.wav"
-VERBS = ["devices", "meter", "play", "record", "run", "demo", "bench", "latency", "help"]
+VERBS = ["devices", "meter", "play", "record", "run", "demo", "bench", "latency", "doctor",
+         "help"]
 chance = random.Random(1)
 
 

@@ -70,15 +70,19 @@ class Bus:
                 return rtkit
         raise AssertionError("rtkit does not run")
 
-    def sched_of_nobody(self):
-        """What a stream of a user without rights got, and how long the run took."""
+    def summary_of_nobody(self, *arguments):
+        """What takt says last to a user without rights."""
         # The build may lie where that user cannot go.
         for name in glob.glob(os.path.join(os.path.dirname(TAKT), "libtakt.so.?")) + [TAKT]:
             shutil.copy(name, ".")
+        out, _ = self.start("./takt", *arguments, "--json", user=NOBODY, group=NOBODY,
+                            extra_groups=[]).communicate(timeout=60)
+        return strict_json(out.splitlines()[-1])
+
+    def sched_of_nobody(self):
+        """What a stream of a user without rights got, and how long the run took."""
         began = time.monotonic()
-        out, _ = self.start("./takt", "run", "sim:tone", "null:", "-t", "0.2", "--json",
-                            user=NOBODY, group=NOBODY, extra_groups=[]).communicate(timeout=60)
-        summary = strict_json(out.splitlines()[-1])
+        summary = self.summary_of_nobody("run", "sim:tone", "null:", "-t", "0.2")
         equal(summary["ended_by"], "length")
         return summary["sched"], time.monotonic() - began
 
@@ -90,6 +94,16 @@ def rtkit_lends_real_time():
         sched, _ = bus.sched_of_nobody()
         equal((sched["policy"], sched["priority"]), ("rtkit", 20))  # the most that rtkit gives
         check("SCHED_FIFO 70" in sched["why"] and "rtkit" not in sched["why"], sched)
+
+
+@test
+def doctor_is_content_with_what_rtkit_lends():
+    with Bus() as bus:
+        bus.start_rtkit()
+        summary = bus.summary_of_nobody("doctor", "-t", "0.3")
+        findings = {f["id"]: f for f in summary["findings"]}
+        equal((findings["rtkit"]["is"], findings["policy"]["is"]), ("lends up to 20", "rtkit 20"))
+        check("realtime" not in {a["id"] for a in summary["advice"]}, summary["advice"])
 
 
 @test
