@@ -100,7 +100,8 @@ static uint32_t sink_write(struct takt_port *base, const float *const *in, uint3
     }
     void *room;
     uint32_t fits = (uint32_t)takt_ring_reserve(s->ring, frames, &room);
-    uint32_t count = mark_silence(s) ? fits : 0, channels = s->cfg.channels;
+    /* A gap that grows needs no mark before its end, however many blocks it takes. */
+    uint32_t count = fits && mark_silence(s) ? fits : 0, channels = s->cfg.channels;
     float *to = room;
     for (uint32_t c = 0; c < channels; c++)
         for (uint32_t i = 0; i < count; i++)
