@@ -637,10 +637,12 @@ static void calls_allocate_nothing_and_wake_the_worker_at_most_once_a_rest(void)
     CHECK_INT(takt_log_create(&(struct takt_log_cfg){.write = keep}, &log, NULL), 0);
     requests = wake_ups = 0;
     int64_t began = takt_now_ns();
-    for (int i = 0; i < CALLS; i++) {
+    for (int i = 0; i < 2000; i++) {
         log_all_kinds(log, i);
-        if (i % 2000 == 1999)
-            takt_sleep_ms(25);
+        if (i % 400 == 399)
+            takt_sleep_ms(40); /* long enough for it to fall asleep */
+        for (int64_t until = takt_now_ns() + 100000; takt_now_ns() < until;)
+            ;
     }
     long rests = (long)((takt_now_ns() - began) / 10000000);
     printf("# %ld wake-ups in %ld rests of 10 ms\n", wake_ups, rests);
