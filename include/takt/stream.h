@@ -147,7 +147,8 @@ struct takt_stream_cfg {
     uint64_t tail_frames;   /* go on for so long after the source ended; default 0 */
     enum takt_clock clock;  /* default real */
     uint64_t seed;          /* of all chance in sim and dither; default 1 */
-    uint32_t timeout_ms;    /* bounds start, stop and abort; default 2000 */
+    uint32_t timeout_ms; /* bounds start, stop and abort; default 2000. The last of a recording is
+                            waited for as long as its buffer_s, where that is longer */
     int priority; /* SCHED_FIFO 1..98 of the device thread; default 70; or TAKT_PRIORITY_OFF */
     uint32_t buffer_frames; /* blocking mode: frames held for read and write; default 4 blocks */
     bool contract_off;      /* leave the deadline record out; for measuring its cost */

@@ -49,7 +49,7 @@ struct takt_log {
     _Atomic bool quit, gives_up; /* the worker is to end; and to write no more */
     _Atomic uint64_t untold;     /* drops that no line has told of */
     _Atomic uint64_t dropped;    /* all of them */
-    _Atomic uint64_t written, failed, refused, done; /* the worker's */
+    _Atomic uint64_t written, failed, refused, told, done; /* the worker's; told: of drops */
     /* The worker's own. */
     locale_t c_locale;
     uint64_t record[TAKT_LOG_WORDS_MAX];
@@ -195,6 +195,7 @@ static void tell_drops(struct takt_log *log, int64_t time_ns, uint64_t count)
     snprintf(log->text, sizeof log->text, "... %llu message%s dropped", (unsigned long long)count,
              count == 1 ? "" : "s");
     write_line(log, make_line(log, time_ns, TAKT_LOG_WARNING, count));
+    atomic_fetch_add_explicit(&log->told, count, memory_order_relaxed);
 }
 
 static bool write_record(struct takt_log *log, size_t count)
@@ -223,9 +224,12 @@ static bool flush_sink(struct takt_log *log)
 uint64_t takt_log_pump(struct takt_log *log)
 {
     uint64_t written = 0, failed = 0;
+    uint64_t until =
+        takt_many_ring_tail(&log->ring); /* what comes meanwhile is for the next time */
     size_t count;
     locale_t before = uselocale(log->c_locale); /* a point in 1.5, whatever the program speaks */
-    while ((count = takt_many_ring_read(&log->ring, log->record, TAKT_LOG_WORDS_MAX))) {
+    while (takt_many_ring_head(&log->ring) < until &&
+           (count = takt_many_ring_read(&log->ring, log->record, TAKT_LOG_WORDS_MAX))) {
         bool well = write_record(log, count);
         written += well;
         failed += !well;
@@ -336,12 +340,13 @@ int takt_log_flush(struct takt_log *log, int64_t timeout_ms)
 {
     int64_t until_ns = takt_now_ns() + (timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
     uint64_t target = takt_many_ring_tail(&log->ring);
+    uint64_t drops = atomic_load_explicit(&log->dropped, memory_order_relaxed);
     for (;;) {
         if (!log->thread)
             takt_log_pump(log);
         takt_wake_signal(&log->wake);
         if (atomic_load_explicit(&log->done, memory_order_acquire) >= target &&
-            !atomic_load(&log->untold))
+            atomic_load_explicit(&log->told, memory_order_relaxed) >= drops)
             return TAKT_OK;
         if (timeout_ms >= 0 && takt_now_ns() >= until_ns)
             return TAKT_ERR_TIMEOUT;

@@ -540,6 +540,34 @@ static void a_stalled_sink_holds_up_nobody(void)
     close(ends[1]);
 }
 
+static _Atomic bool floods;
+
+static void *flood(void *log)
+{
+    while (atomic_load(&floods))
+        takt_log(log, TAKT_LOG_INFO, "and another one");
+    return NULL;
+}
+
+/* What is logged or dropped after its call is no business of flush. */
+static void flush_comes_to_its_end_beside_a_thread_that_never_does(void)
+{
+    struct takt_log *log;
+    pthread_t t;
+    kept_bytes = kept_lines = 0;
+    struct takt_log_cfg cfg = {.write = keep, .ring_bytes = 1024};
+    CHECK_INT(takt_log_create(&cfg, &log, NULL), 0);
+    atomic_store(&floods, true);
+    CHECK_INT(pthread_create(&t, NULL, flood, log), 0);
+    int well = 0;
+    for (int i = 0; i < 10; i++)
+        well += takt_log_flush(log, 20000) == 0;
+    atomic_store(&floods, false);
+    pthread_join(t, NULL);
+    takt_log_destroy(log);
+    CHECK_INT(well, 10);
+}
+
 static void a_worker_that_hangs_is_left_behind(void)
 {
     struct takt_log *log;
@@ -667,6 +695,7 @@ int main(void)
     RUN(files_and_descriptors_get_all_lines);
     RUN(a_sink_that_refuses_is_counted_and_ends_nothing);
     RUN(a_stalled_sink_holds_up_nobody);
+    RUN(flush_comes_to_its_end_beside_a_thread_that_never_does);
     RUN(a_worker_that_hangs_is_left_behind);
     RUN(bad_settings_and_failing_steps_leave_nothing);
     RUN_UNLESS_SANITIZED(a_call_without_a_worker_makes_no_system_call);
