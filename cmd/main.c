@@ -23,7 +23,7 @@ const struct verb verbs[] = {
     {"play", "FILE", "play a recording", "", "-o " STREAM_OPTIONS, verb_play},
     {"record", "FILE", "record to .wav, .flac, .opus or .ogg",
      "The file is whole at every instant: a crash loses at most the last second.\n",
-     "-i -f --dither " STREAM_OPTIONS, verb_record},
+     "-i -f --buffer --dither " STREAM_OPTIONS, verb_record},
     {"run", "SOURCE [EFFECT...] SINK", "from a source through effects to a sink",
      "Effects: gain=dB, as in gain=-6dB.\n"
      "  takt run in.wav gain=-2dB out.wav --fast\n"

@@ -16,6 +16,7 @@ const struct option_info option_infos[] = {
     {"-c, --channels", "N", "channels, 1 to 64"},
     {"-t, --time", "SECONDS", "end by itself after so long"},
     {"-f, --format", "FORMAT", "of a recording: s16, s24, s32, f32 or u8"},
+    {"--buffer", "SECONDS", "how long the disk may stall; 8 by default"},
     {"--latency", "L", "low, high, or seconds"},
     {"--blocks", "LIST", "block sizes to compare, as in 64,256"},
     {"--load", "SHARE", "use up so much of each block's time, as in 30%"},
@@ -273,6 +274,9 @@ static int take(struct options *o, const struct option_info *info, const char *n
     } else if (!strcmp(key, "time")) {
         if (!read_seconds(v, 1e-6, 1e7, &o->seconds))
             return bad(o, name, v, "not a number of seconds above 0; try 5");
+    } else if (!strcmp(key, "buffer")) {
+        if (!read_seconds(v, 0.1, 600, &o->buffer_s))
+            return bad(o, name, v, "not a number of seconds between 0.1 and 600; try 20");
     } else if (!strcmp(key, "format")) {
         o->format = takt_sample_from_name(v);
         if (!o->format)
@@ -379,6 +383,7 @@ struct takt_stream_cfg options_stream(const struct options *o)
         .timeout_ms = TIMEOUT_MS,
         .priority = o->priority,
     };
+    c.out.buffer_s = o->buffer_s;
     c.in.latency = c.out.latency = o->latency;
     c.in.latency_s = c.out.latency_s = o->latency_s;
     return c;

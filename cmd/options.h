@@ -16,7 +16,8 @@ struct options {
     const char *verb;
     const char *in, *out;
     uint32_t rate_hz, block_frames, channels;
-    double seconds; /* 0: without end */
+    double seconds;  /* 0: without end */
+    double buffer_s; /* of a recording; 0: its default */
     enum takt_latency latency;
     double latency_s;
     enum takt_sample format;

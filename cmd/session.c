@@ -59,6 +59,8 @@ static void take_events(struct running *r)
             tell(r, "%s", ev.text);
             r->session->sink_failed = r->failed = true;
             r->ends |= !r->session->outlives_sink;
+        } else if (ev.type == TAKT_EVENT_SINK_LOST) {
+            tell(r, "%s", ev.text);
         } else if (o->quiet) {
             continue;
         } else if (ev.type == TAKT_EVENT_DEVICE_LOST) {
@@ -220,6 +222,7 @@ static int run(struct running *r)
     stop(r);
     takt_stream_actual(r->stream, &r->actual); /* a server may have changed it */
     takt_contract_read(takt_stream_contract(r->stream), &s->contract);
+    takt_stream_recording(r->stream, &s->recording);
     if (o->json)
         summary_json(r);
     else if (!o->quiet && !s->no_summary)
@@ -241,6 +244,9 @@ int session_run(struct session *s)
     free(r.scratch);
     free(r.latest);
     signals_give_back(&s->signals);
+    if (!status && s->options->strict && s->recording.lost_frames)
+        return complain(s->options, EXIT_BROKEN, "--strict: %llu frames of the recording are lost",
+                        (unsigned long long)s->recording.lost_frames);
     return status ? status : session_verdict(s->options, &s->contract);
 }
 

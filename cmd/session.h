@@ -22,6 +22,7 @@ struct session {
     /* Set by session_run: */
     bool stopped_by_user, sink_failed;
     struct takt_contract_snapshot contract;
+    struct takt_recording recording; /* all zeros where there is none */
     struct takt_stream_actual actual;
     /* Its own: */
     struct signals signals;

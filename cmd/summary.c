@@ -61,11 +61,34 @@ static void json_channels(struct json *j, const struct running *r)
 static void json_events(struct json *j, const struct running *r)
 {
     static const enum takt_event_type types[] = {TAKT_EVENT_XRUN, TAKT_EVENT_DEVICE_LOST,
-                                                 TAKT_EVENT_DEVICE_BACK, TAKT_EVENT_SINK_FAILED};
+                                                 TAKT_EVENT_DEVICE_BACK, TAKT_EVENT_SINK_FAILED,
+                                                 TAKT_EVENT_SINK_LOST};
     json_open(j, "events", '{');
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         json_int(j, takt_event_name(types[i]),
                  (int64_t)takt_stream_event_count(r->stream, types[i]));
+    json_close(j, '}');
+}
+
+static void json_recording(struct json *j, const struct running *r)
+{
+    const struct takt_recording *rec = &r->session->recording;
+    json_open(j, "recording", '{');
+    json_number(j, "buffer_s", rec->buffer_s, 3);
+    json_int(j, "buffer_bytes", (int64_t)rec->buffer_bytes);
+    json_bool(j, "buffer_locked", rec->buffer_locked);
+    json_number(j, "fullest_s", (double)rec->fullest_frames / r->actual.rate_hz, 6);
+    json_int(j, "recorded_frames", (int64_t)rec->recorded_frames);
+    json_int(j, "lost_frames", (int64_t)rec->lost_frames);
+    json_int(j, "gap_count", (int64_t)rec->gap_count);
+    json_open(j, "last_gaps", '[');
+    for (uint64_t i = 0; i < TAKT_GAPS_KEPT && i < rec->gap_count; i++) {
+        json_open(j, NULL, '{');
+        json_int(j, "position", (int64_t)rec->gaps[i].position);
+        json_int(j, "frames", (int64_t)rec->gaps[i].frames);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
     json_close(j, '}');
 }
 
@@ -119,11 +142,28 @@ void summary_json(const struct running *r)
         json_int(&j, "gaps", (int64_t)a->bridge_gaps);
         json_close(&j, '}');
     }
+    if (r->session->recording.buffer_frames)
+        json_recording(&j, r);
     json_channels(&j, r);
     json_events(&j, r);
     json_sched(&j, r);
     json_close(&j, '}');
     json_end_line(&j);
+}
+
+/* In seconds of the file, where the gaps can be heard. */
+static void text_losses(const struct running *r)
+{
+    const struct takt_recording *rec = &r->session->recording;
+    uint64_t kept = rec->gap_count < TAKT_GAPS_KEPT ? rec->gap_count : TAKT_GAPS_KEPT;
+    if (!rec->lost_frames)
+        return;
+    printf("recording: %llu frames lost in %llu gap%s, since the disk stalled for more than %g s\n",
+           (unsigned long long)rec->lost_frames, (unsigned long long)rec->gap_count,
+           rec->gap_count == 1 ? "" : "s", rec->buffer_s);
+    for (uint64_t i = 0; i < kept; i++)
+        printf("  from %.3f s on: %llu frames\n", (double)rec->gaps[i].position / r->actual.rate_hz,
+               (unsigned long long)rec->gaps[i].frames);
 }
 
 /* What only -v asks for. */
@@ -139,6 +179,11 @@ static void text_details(const struct running *r)
     printf("  latency  in %u + out %u + adapter %u frames, blocks of %u in host blocks of %u\n",
            a->latency_in_frames, a->latency_out_frames, a->adapter_frames, a->block_frames,
            a->host_block_frames);
+    const struct takt_recording *rec = &r->session->recording;
+    if (rec->buffer_frames)
+        printf("  buffer   %g s for the disk, %.1f MB%s, at most %.3f s in use\n", rec->buffer_s,
+               (double)rec->buffer_bytes / 1e6, rec->buffer_locked ? " locked" : " not locked",
+               (double)rec->fullest_frames / r->actual.rate_hz);
     int n = takt_contract_last_misses(takt_stream_contract(r->stream), misses, LATEST_MISSES);
     for (int i = 0; i < n; i++) {
         takt_miss_text(&misses[i], text, sizeof text);
@@ -170,6 +215,7 @@ void summary_text(const struct running *r)
                r->actual.bridge_drift_ppm < 0 ? "slower" : "faster",
                r->actual.bridge_settled ? "" : ", not settled yet", r->actual.bridge_frames,
                (unsigned long long)r->actual.bridge_gaps, r->actual.bridge_gaps == 1 ? "" : "s");
+    text_losses(r);
     if (r->session->options->verbose)
         text_details(r);
 }

@@ -123,6 +123,10 @@ struct takt_side_cfg {
     enum takt_latency latency;      /* default low */
     double latency_s;               /* with TAKT_LATENCY_SECONDS: this side's, > 0 */
     enum takt_sample device_format; /* what a file sink stores; default: its own choice */
+    /* For how long a file sink's disk may stall and nothing is lost, 0.1..600 s; default 8. Its
+     * ring takes so many seconds of 32-bit samples (3.1 MB at 48 kHz stereo), touched at create and
+     * locked at start where the limit allows. stop waits so long for the disk, too. */
+    double buffer_s;
 };
 
 /* A zero field takes its default. A stream without process is for takt_stream_read/write. */
@@ -143,7 +147,8 @@ struct takt_stream_cfg {
     uint64_t tail_frames;   /* go on for so long after the source ended; default 0 */
     enum takt_clock clock;  /* default real */
     uint64_t seed;          /* of all chance in sim and dither; default 1 */
-    uint32_t timeout_ms;    /* bounds start, stop and abort; default 2000 */
+    uint32_t timeout_ms; /* bounds start, stop and abort; default 2000. The last of a recording is
+                            waited for as long as its buffer_s, where that is longer */
     int priority; /* SCHED_FIFO 1..98 of the device thread; default 70; or TAKT_PRIORITY_OFF */
     uint32_t buffer_frames; /* blocking mode: frames held for read and write; default 4 blocks */
     bool contract_off;      /* leave the deadline record out; for measuring its cost */
@@ -245,6 +250,31 @@ TAKT_API double takt_stream_cpu_load(const struct takt_stream *s);
 /* The last error of a control call or of the running stream; code TAKT_OK if none. RT: no. */
 TAKT_API void takt_stream_error(const struct takt_stream *s, struct takt_error *out);
 
+/* ---- Recordings ---------------------------------------------------------------------------- */
+
+enum { TAKT_GAPS_KEPT = 16 };
+
+/* In frames of the recording: where silence stands for sound that was lost, and for how long. */
+struct takt_gap {
+    uint64_t position, frames;
+};
+
+/* How a file sink's disk keeps up. */
+struct takt_recording {
+    double buffer_s;        /* for so long the disk may stall */
+    uint64_t buffer_frames; /* a little more, for the blocks on their way */
+    uint64_t buffer_bytes;
+    bool buffer_locked;       /* stays in RAM, see takt/memory.h; known once started */
+    uint64_t fullest_frames;  /* of the buffer, the most that ever waited for the disk */
+    uint64_t recorded_frames; /* handed to the disk; those of a finished recording are all there */
+    uint64_t lost_frames;     /* found no room in the buffer; all of them, since start */
+    uint64_t gap_count;       /* how many gaps they make */
+    struct takt_gap gaps[TAKT_GAPS_KEPT]; /* the last of them, oldest first */
+};
+
+/* Returns false, and all zeros, when the output is no recording. Thread: any. RT: yes (bounded). */
+TAKT_API bool takt_stream_recording(const struct takt_stream *s, struct takt_recording *out);
+
 /* ---- Events ------------------------------------------------------------------------------ */
 
 enum takt_event_type {
@@ -258,7 +288,9 @@ enum takt_event_type {
     TAKT_EVENT_LOG,         /* text: what a host library had to say; with a code: what takt has to
                                say of the host */
     TAKT_EVENT_HOST_BLOCK,  /* value: the host's block is so many frames from now on */
-    TAKT_EVENT_TYPES        /* how many there are, and 0 for none */
+    TAKT_EVENT_SINK_LOST, /* value: frames that a recording lost, since its disk stalled for longer
+                             than its buffer; text says where, takt_stream_recording() as well */
+    TAKT_EVENT_TYPES      /* how many there are, and 0 for none */
 };
 
 struct takt_event {
@@ -272,8 +304,8 @@ struct takt_event {
 };
 
 /* A descriptor that polls readable while events wait. Owned by the stream: do not close or read
- * it. When nobody takes them, 192 xruns and logs wait at most and 256 events in all; further ones
- * are dropped. So a flood of xruns keeps out neither the end nor a loss. RT: no. */
+ * it. When nobody takes them, 192 xruns, sink losses and logs wait at most and 256 events in all;
+ * further ones are dropped. So a flood of xruns keeps out neither the end nor a loss. RT: no. */
 TAKT_API int takt_stream_event_fd(const struct takt_stream *s);
 
 /* Takes the oldest event. Returns 1, or 0 when there is none. One thread at a time. RT: no. */

@@ -11,6 +11,7 @@
 #include "takt/hist.h"
 #include "takt/kernel.h"
 #include "takt/level.h"
+#include "takt/log.h"
 #include "takt/memory.h"
 #include "takt/message_ring.h"
 #include "takt/resample.h"

@@ -1,31 +1,43 @@
 /*
- * A recording being made. The device thread puts frames into a ring of at least four seconds; the
- * worker takes them to disk every few milliseconds, and every quarter of a second lets the headers
- * follow. A disk that stalls for seconds loses nothing; one that stalls longer loses whole blocks,
- * in whose place silence is written, so that what comes after stays in time.
+ * A recording being made. The device thread puts frames into a ring that holds buffer_s of them;
+ * the worker takes them to disk every few milliseconds, and every quarter of a second lets the
+ * headers follow. A disk that stalls for no longer than that loses nothing; of one that stalls
+ * longer, just the frames that find no room are lost. Silence is written in their place, so that
+ * what comes after stays in time, and how many they were and where is counted and told.
  *
- * Silence is never put into the ring: a mark says how much of it stands before which frame.
+ * Silence is never put into the ring: a mark says how much of it stands before which frame. There
+ * are MARKS of them; while they are all in use, frames behind a gap find no room either.
  *
- * Invariants: `written` counts frames put into the ring; marks come in the order of their frames,
- * and a mark is visible before the frames behind it.
+ * The ring is locked in RAM where the limit allows, since memory gets short just when a disk
+ * stalls, and the device thread must not wait for the disk through a page fault. It takes no more
+ * than half of the limit: the streams' own memory is worth more.
+ *
+ * Invariants: `written` counts frames put into the ring, `position` these and all silence; marks
+ * come in the order of their frames, and a mark is visible before the frames behind it.
  */
 #include "base/fail.h"
+#include "device/file_loss.h"
 #include "device/file_place.h"
 #include "device/file_port.h"
 #include "device/file_worker.h"
 #include "device/file_writer.h"
+#include "takt/memory.h"
 #include "takt/ring.h"
 #include "takt/time.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-enum { PIECE_FRAMES = 1024, RING_S = 4, MARKS = 1024, LOOK_NS = 10000000, SETTLE_NS = 250000000 };
+enum { PIECE_FRAMES = 1024, MARKS = 4096, LOOK_NS = 10000000, SETTLE_NS = 250000000 };
 
 struct mark {
     uint64_t frame, silence;
+    struct takt_gap lost; /* of the silence, what found no room in the ring, and from where on */
 };
 
 struct sink {
@@ -34,11 +46,16 @@ struct sink {
     char *path;
     struct takt_ring *ring, *marks;
     float *silence; /* [PIECE_FRAMES] frames of it */
+    bool locked;
     /* The device thread's. */
-    uint64_t written, pending; /* pending: silence not yet marked */
+    uint64_t written, position;
+    struct mark pending; /* silence not yet marked */
+    struct takt_file_loss loss;
     /* The worker's. */
     struct takt_file_writer *writer;
-    uint64_t taken, recorded; /* frames out of the ring; frames on disk */
+    uint64_t taken;         /* frames out of the ring */
+    struct takt_gap untold; /* lost frames that no event has told of, and from where on */
+    uint64_t untold_gaps;
     struct mark mark;
     bool has_mark;
     int64_t settled_ns;
@@ -46,15 +63,31 @@ struct sink {
     /* Shared. */
     struct takt_file_worker worker;
     _Atomic bool failed;
+    _Atomic uint64_t recorded, fullest; /* the worker's: frames on disk; most that ever waited */
 };
 
 /* ---- Device thread --------------------------------------------------------------------------- */
 
-static void mark_silence(struct sink *s)
+/* False when there is no room for the mark. */
+static bool mark_silence(struct sink *s)
 {
-    struct mark m = {s->written, s->pending};
-    if (s->pending && takt_ring_write_all(s->marks, &m, 1))
-        s->pending = 0;
+    if (!s->pending.silence)
+        return true;
+    s->pending.frame = s->written;
+    if (!takt_ring_write_all(s->marks, &s->pending, 1))
+        return false;
+    s->pending = (struct mark){0};
+    return true;
+}
+
+static void lose(struct sink *s, uint32_t frames)
+{
+    if (!s->pending.lost.frames)
+        s->pending.lost.position = s->position;
+    s->pending.lost.frames += frames;
+    s->pending.silence += frames;
+    takt_file_loss_note(&s->loss, s->position, frames);
+    s->position += frames;
 }
 
 static uint32_t sink_write(struct takt_port *base, const float *const *in, uint32_t frames,
@@ -65,19 +98,20 @@ static uint32_t sink_write(struct takt_port *base, const float *const *in, uint3
         *status = TAKT_PORT_ENDED;
         return 0;
     }
-    mark_silence(s);
     void *room;
-    uint32_t count = (uint32_t)takt_ring_reserve(s->ring, frames, &room);
-    uint32_t channels = s->cfg.channels;
+    uint32_t fits = (uint32_t)takt_ring_reserve(s->ring, frames, &room);
+    /* A gap that grows needs no mark before its end, however many blocks it takes. */
+    uint32_t count = fits && mark_silence(s) ? fits : 0, channels = s->cfg.channels;
     float *to = room;
     for (uint32_t c = 0; c < channels; c++)
         for (uint32_t i = 0; i < count; i++)
             to[(size_t)i * channels + c] = in[c][i];
     takt_ring_commit(s->ring, count);
     s->written += count;
+    s->position += count;
     if (count < frames) {
         *status = TAKT_PORT_FULL;
-        s->pending += frames - count;
+        lose(s, frames - count);
     }
     return count;
 }
@@ -85,8 +119,23 @@ static uint32_t sink_write(struct takt_port *base, const float *const *in, uint3
 static void sink_lost(struct takt_port *base, uint64_t frames)
 {
     struct sink *s = (struct sink *)base;
-    s->pending += frames;
+    s->pending.silence += frames;
+    s->position += frames;
     mark_silence(s);
+}
+
+/* ---- Any thread ------------------------------------------------------------------------------ */
+
+static void sink_recording(const struct takt_port *base, struct takt_recording *out)
+{
+    const struct sink *s = (const struct sink *)base;
+    out->buffer_s = s->cfg.buffer_s;
+    out->buffer_frames = takt_ring_capacity(s->ring);
+    out->buffer_bytes = out->buffer_frames * s->cfg.channels * sizeof(float);
+    out->buffer_locked = s->locked;
+    out->fullest_frames = atomic_load_explicit(&s->fullest, memory_order_relaxed);
+    out->recorded_frames = atomic_load_explicit(&s->recorded, memory_order_relaxed);
+    takt_file_loss_read(&s->loss, out);
 }
 
 /* ---- Worker ---------------------------------------------------------------------------------- */
@@ -94,12 +143,38 @@ static void sink_lost(struct takt_port *base, uint64_t frames)
 static void fail(struct sink *s, const struct takt_error *e)
 {
     char text[200];
+    uint64_t recorded = atomic_load_explicit(&s->recorded, memory_order_relaxed);
     s->failure = *e;
     atomic_store(&s->failed, true);
     snprintf(text, sizeof text, "%.140s after %.1f s; the recording ends there and is whole",
-             e->text, (double)s->recorded / s->cfg.rate_hz);
-    takt_file_worker_event(&s->worker, TAKT_EVENT_SINK_FAILED, e->code, e->os_errno, s->recorded,
+             e->text, (double)recorded / s->cfg.rate_hz);
+    takt_file_worker_event(&s->worker, TAKT_EVENT_SINK_FAILED, e->code, e->os_errno, recorded,
                            text);
+}
+
+/* Tells of what was lost once a second of it and what came after is written, or now: so a disk that
+ * is always a little too slow makes an event a second. */
+static void tell_loss(struct sink *s, bool now)
+{
+    char text[200];
+    uint64_t since = atomic_load_explicit(&s->recorded, memory_order_relaxed) - s->untold.position;
+    if (!s->untold.frames || (!now && since < s->cfg.rate_hz))
+        return;
+    takt_file_loss_text(text, sizeof text, s->path, s->cfg.rate_hz, s->untold, s->untold_gaps);
+    takt_file_worker_event(&s->worker, TAKT_EVENT_SINK_LOST, TAKT_ERR_FULL, 0, s->untold.frames,
+                           text);
+    s->untold = (struct takt_gap){0};
+    s->untold_gaps = 0;
+}
+
+static void note_loss(struct sink *s, const struct takt_gap *lost)
+{
+    if (!lost->frames)
+        return;
+    if (!s->untold.frames)
+        s->untold.position = lost->position;
+    s->untold.frames += lost->frames;
+    s->untold_gaps++;
 }
 
 /* Lets the headers follow, when it is time: that of the wall, on any clock. */
@@ -123,7 +198,7 @@ static bool put(struct sink *s, const float *frames, uint64_t count)
         fail(s, &e);
         return false;
     }
-    s->recorded += count;
+    atomic_fetch_add_explicit(&s->recorded, count, memory_order_relaxed);
     settle(s); /* on a disk that only just keeps up, there is no later */
     return true;
 }
@@ -138,16 +213,25 @@ static void put_silence(struct sink *s, uint64_t frames)
     }
 }
 
+static void note_fullest(struct sink *s)
+{
+    uint64_t waits = takt_ring_read_avail(s->ring);
+    if (waits > atomic_load_explicit(&s->fullest, memory_order_relaxed))
+        atomic_store_explicit(&s->fullest, waits, memory_order_relaxed);
+}
+
 /* Takes everything that waits to disk. */
 static void drain(struct sink *s)
 {
     for (;;) {
         const void *frames;
+        note_fullest(s);
         uint64_t ready = takt_ring_peek(s->ring, PIECE_FRAMES, &frames);
         if (!s->has_mark)
             s->has_mark = takt_ring_read_all(s->marks, &s->mark, 1);
         if (s->has_mark && s->mark.frame == s->taken) {
             put_silence(s, s->mark.silence);
+            note_loss(s, &s->mark.lost);
             s->has_mark = false;
             continue;
         }
@@ -158,6 +242,7 @@ static void drain(struct sink *s)
         put(s, frames, count);
         takt_ring_advance(s->ring, (size_t)count);
         s->taken += count;
+        tell_loss(s, false);
     }
 }
 
@@ -185,6 +270,7 @@ static void finish(struct sink *s)
     drain(s);
     mark_silence(s); /* there is room for its mark now */
     drain(s);
+    tell_loss(s, true);
     if (close_writer(s, &e) < 0 && !atomic_load(&s->failed))
         fail(s, &e);
 }
@@ -216,9 +302,22 @@ static struct takt_file_writer_cfg writer_cfg(const struct sink *s)
 
 static int hangs(const struct sink *s, struct takt_error *e)
 {
+    uint64_t recorded = atomic_load_explicit(&s->recorded, memory_order_relaxed);
     return takt_fail(e, TAKT_ERR_TIMEOUT, 0,
-                     "%s: the disk does not answer; the last seconds are not written",
-                     takt_file_tail(s->path));
+                     "%s: the disk does not answer; the last %.3f s are not written",
+                     takt_file_tail(s->path), (double)(s->position - recorded) / s->cfg.rate_hz);
+}
+
+/* Keeps the ring in RAM, if it takes no more than half of what may be kept there. */
+static void lock_ring(struct sink *s)
+{
+    struct rlimit limit;
+    void *at;
+    size_t frames = takt_ring_reserve(s->ring, takt_ring_capacity(s->ring), &at);
+    size_t bytes = frames * s->cfg.channels * sizeof(float);
+    bool may =
+        geteuid() == 0 || (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && bytes <= limit.rlim_cur / 2);
+    s->locked = s->locked || (may && takt_memory_lock(at, bytes, NULL) == 0);
 }
 
 static int sink_start(struct takt_port *base, struct takt_error *e)
@@ -229,7 +328,13 @@ static int sink_start(struct takt_port *base, struct takt_error *e)
     struct takt_file_writer_cfg cfg = writer_cfg(s);
     takt_ring_reset(s->ring);
     takt_ring_reset(s->marks);
-    s->written = s->pending = s->taken = s->recorded = 0;
+    lock_ring(s);
+    takt_file_loss_reset(&s->loss);
+    s->written = s->position = s->taken = s->untold_gaps = 0;
+    atomic_store(&s->recorded, 0);
+    atomic_store(&s->fullest, 0);
+    s->pending = (struct mark){0};
+    s->untold = (struct takt_gap){0};
     s->has_mark = false;
     s->settled_ns = takt_now_ns();
     atomic_store(&s->failed, false);
@@ -259,6 +364,7 @@ static void release(void *port)
     close_writer(s, NULL);
     takt_ring_destroy(s->ring);
     takt_ring_destroy(s->marks);
+    takt_file_loss_fini(&s->loss);
     free(s->silence);
     free(s->path);
     free(s);
@@ -275,7 +381,22 @@ static const struct takt_port_ops ops = {.write = sink_write,
                                          .start = sink_start,
                                          .service = sink_service,
                                          .stop = sink_stop,
-                                         .close = sink_close};
+                                         .close = sink_close,
+                                         .recording = sink_recording};
+
+static int make_ring(struct sink *s, struct takt_error *e)
+{
+    size_t frame_bytes = s->cfg.channels * sizeof(float), most = ((size_t)1 << 30) / frame_bytes;
+    double frames = ceil(s->cfg.buffer_s * s->cfg.rate_hz) + 4.0 * s->cfg.block_frames_max;
+    if (frames > (double)most)
+        return takt_fail(e, TAKT_ERR_ARG, 0,
+                         "%s: a buffer of %g s takes more than 1 GiB at %u channels and %u Hz; "
+                         "make it shorter",
+                         takt_file_tail(s->path), s->cfg.buffer_s, s->cfg.channels, s->cfg.rate_hz);
+    return takt_ring_create(
+        &(struct takt_ring_cfg){.elem_bytes = frame_bytes, .capacity = (size_t)frames}, &s->ring,
+        e);
+}
 
 static int open_sink(struct sink *s, struct takt_error *e)
 {
@@ -293,11 +414,8 @@ static int open_sink(struct sink *s, struct takt_error *e)
     s->silence = calloc((size_t)PIECE_FRAMES * s->cfg.channels, sizeof *s->silence);
     if (!s->silence)
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
-    uint64_t held = (uint64_t)RING_S * s->cfg.rate_hz + 4ull * s->cfg.block_frames_max;
-    err = takt_ring_create(&(struct takt_ring_cfg){.elem_bytes = s->cfg.channels * sizeof(float),
-                                                   .capacity = (size_t)held},
-                           &s->ring, e);
-    if (err < 0)
+    err = make_ring(s, e);
+    if (err < 0 || (err = takt_file_loss_init(&s->loss, e)) < 0)
         return err;
     return takt_ring_create(
         &(struct takt_ring_cfg){.elem_bytes = sizeof(struct mark), .capacity = MARKS}, &s->marks,
@@ -313,6 +431,7 @@ int takt_file_open_sink(const struct takt_port_cfg *cfg, struct takt_port **out,
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
     s->base.ops = &ops;
     s->cfg = *cfg;
+    s->cfg.buffer_s = cfg->buffer_s > 0 ? cfg->buffer_s : TAKT_BUFFER_S_DEFAULT;
     s->worker = (struct takt_file_worker){.release = release, .port = s, .engine = cfg->engine};
     int err = open_sink(s, e);
     if (err < 0) {

@@ -78,7 +78,7 @@ bool takt_rt_stack_alloc(size_t bytes, struct takt_rt_stack *out)
         errno = kept;
         return false;
     }
-    madvise(at, usable + page, MADV_DONTFORK);
+    madvise(at, usable + page, MADV_WIPEONFORK);
     memset(at + page, 0, usable);
     *out = (struct takt_rt_stack){at + page, usable, mlock(at + page, usable) == 0};
     return true;

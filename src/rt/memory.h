@@ -21,7 +21,8 @@ void takt_rt_free(void *memory); /* NULL is fine */
 bool takt_rt_is_locked(const void *memory);
 
 /* The same for a stack: at its lower end a page that nobody may touch, so that running over is a
- * fault and not a wrong sound; no part of a forked child, where its thread does not run. */
+ * fault and not a wrong sound; wiped in a forked child, where its thread does not run (but not
+ * missing there: the C library keeps the thread's description on it, and goes over it). */
 struct takt_rt_stack {
     void *base; /* of what may be used */
     size_t bytes;

@@ -495,7 +495,8 @@ static void event(struct takt_engine *face, enum takt_event_type type, enum takt
         .value = value,
     };
     enum { KEPT_FREE = 64 }; /* for events that come once and say what became of the stream */
-    bool may_be_many = type == TAKT_EVENT_XRUN || type == TAKT_EVENT_LOG;
+    bool may_be_many =
+        type == TAKT_EVENT_XRUN || type == TAKT_EVENT_LOG || type == TAKT_EVENT_SINK_LOST;
     size_t n = strnlen(text, sizeof ev.text - 1);
     memcpy(ev.text, text, n);
     atomic_fetch_add_explicit(&g->event_counts[type], 1, memory_order_relaxed);

@@ -37,6 +37,10 @@ enum takt_port_status {
     TAKT_PORT_FULL = 1 << 2   /* write: its queue was full, the rest was dropped and counted */
 };
 
+/* A disk may stall for 5 s, and a recording loses nothing; the rest is what the disk then needs to
+ * catch up before it stalls again. */
+#define TAKT_BUFFER_S_DEFAULT 8.0
+
 struct takt_port_cfg {
     const char *rest; /* the id after its scheme: "voice,ppm=300" or a path */
     bool is_input;
@@ -48,6 +52,7 @@ struct takt_port_cfg {
     enum takt_clip clip;
     enum takt_clock clock;
     uint64_t seed;
+    double buffer_s;            /* a file sink's, as in takt_side_cfg; 0: its default */
     int64_t timeout_ns;         /* bounds start and stop */
     struct takt_engine *engine; /* for takt_engine_event(); may be NULL in tests */
 };
@@ -74,6 +79,8 @@ struct takt_port_ops {
      * complete when this returns. Bounded by timeout_ns: TAKT_ERR_TIMEOUT. RT: no. */
     int (*stop)(struct takt_port *p, struct takt_error *e);
     void (*close)(struct takt_port *p);
+    /* How the recording goes; out is all zeros. NULL: it is none. Thread: any. RT: yes. */
+    void (*recording)(const struct takt_port *p, struct takt_recording *out);
 };
 struct takt_port {
     const struct takt_port_ops *ops; /* the port's own struct begins with this one */

@@ -180,6 +180,9 @@ static int check_ranges(const struct takt_stream_cfg *cfg, struct takt_error *e)
             !(sides[i]->latency_s > 0 && sides[i]->latency_s <= 10))
             return takt_fail(e, TAKT_ERR_ARG, 0, "%s: a latency of %g s: it is above 0, up to 10",
                              direction(!i), sides[i]->latency_s);
+        if (sides[i]->buffer_s != 0 && !(sides[i]->buffer_s >= 0.1 && sides[i]->buffer_s <= 600))
+            return takt_fail(e, TAKT_ERR_ARG, 0, "%s: a buffer of %g s: it is 0.1 to 600",
+                             direction(!i), sides[i]->buffer_s);
     }
     return 0;
 }
@@ -241,6 +244,8 @@ static void fill_defaults(struct takt_stream_cfg *cfg, const struct takt_default
         cfg->format = TAKT_F32;
     if (!cfg->seed)
         cfg->seed = 1;
+    if (!cfg->out.buffer_s)
+        cfg->out.buffer_s = TAKT_BUFFER_S_DEFAULT;
     if (!cfg->timeout_ms)
         cfg->timeout_ms = 2000;
     if (!cfg->name)

@@ -221,9 +221,13 @@ static int open_port(struct takt_stream *s, struct takt_side *side,
         .clip = c->clip,
         .clock = c->clock,
         .seed = c->seed,
+        .buffer_s = side_cfg->buffer_s,
         .timeout_ns = c->timeout_ms * ms_ns,
         .engine = &s->engine.face,
     };
+    /* What the buffer promises to hold may have to be written after the last block. */
+    if (!is_input && side_cfg->buffer_s * 1e9 > (double)cfg.timeout_ns)
+        cfg.timeout_ns = (int64_t)(side_cfg->buffer_s * 1e9);
     if (!plan->own_hz)
         return plan->backend->open_port(&cfg, &side->port, e);
     struct takt_port_cfg own = cfg;
@@ -614,6 +618,16 @@ void takt_stream_actual(const struct takt_stream *s, struct takt_stream_actual *
     out->latency_out_frames = atomic_load_explicit(&g->out.latency_frames, memory_order_relaxed);
     out->latency_in_s = (double)out->latency_in_frames / out->rate_hz;
     out->latency_out_s = (double)(out->latency_out_frames + out->adapter_frames) / out->rate_hz;
+}
+
+bool takt_stream_recording(const struct takt_stream *s, struct takt_recording *out)
+{
+    const struct takt_port *p = s->engine.out.port;
+    memset(out, 0, sizeof *out);
+    if (!p || !p->ops->recording)
+        return false;
+    p->ops->recording(p, out);
+    return true;
 }
 
 const struct takt_contract *takt_stream_contract(const struct takt_stream *s)

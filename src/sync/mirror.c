@@ -11,6 +11,7 @@
 #include "sync/line.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static bool map_over(unsigned char *at, int fd, size_t bytes)
@@ -30,8 +31,17 @@ static unsigned char *map_twice_fd(int fd, size_t bytes)
     return NULL;
 }
 
+/* To the kernel the memory is a file: growing one beyond RLIMIT_FSIZE would end the program. */
+static bool is_too_long_a_file(size_t bytes)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur;
+}
+
 static unsigned char *map_twice(size_t bytes)
 {
+    if (is_too_long_a_file(bytes))
+        return NULL;
     int fd = memfd_create("takt-ring", MFD_CLOEXEC);
     if (fd < 0)
         return NULL;

@@ -462,6 +462,24 @@ static void linger(void *arg)
         takt_sleep_ms(1);
 }
 
+/* The C library keeps a thread's description on its stack, and a forked child goes over them all.
+ */
+static void a_program_may_fork_beside_a_thread(void)
+{
+    struct takt_thread *t;
+    atomic_store(&may_end, false);
+    CHECK_INT(takt_thread_start(&(struct takt_thread_cfg){.entry = linger}, &t, NULL), 0);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    int status = -1;
+    waitpid(child, &status, 0);
+    atomic_store(&may_end, true);
+    CHECK_INT(takt_thread_join(t, 10000), 0);
+    CHECK_INT(status, 0);
+}
+
 static struct takt_thread *self;
 static _Atomic int self_joined;
 
@@ -709,6 +727,7 @@ int main(void)
     RUN_UNLESS_SANITIZED(thread_uses_its_stack_without_a_fault);
     RUN(thread_stays_plain_when_asked_to);
     RUN(join_gives_up_in_time_and_can_be_tried_again);
+    RUN(a_program_may_fork_beside_a_thread);
     RUN(bad_settings_are_refused);
     RUN(start_reports_whatever_step_fails);
     RUN(the_ladder_ends_where_the_users_rights_do);

@@ -23,7 +23,7 @@ _takt_candidates() {
     --priority) echo off ;;
     -i | --in | -o | --out) _takt_devices "$takt" && echo FILES ;;
     -r | --rate) printf '%s\n' 44100 48000 96000 ;;
-    -b | --block | -c | --channels | -t | --time | --seed | --load) ;;
+    -b | --block | -c | --channels | -t | --time | --seed | --load | --buffer) ;;
     --blocks) printf '%s\n' 64,128,256 ;;
     --html) echo FILES ;;
     *)
