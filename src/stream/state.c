@@ -52,6 +52,7 @@ const char *takt_event_name(enum takt_event_type type)
 {
     static const char *const names[] = {"none", "started",     "finished",    "input_ended",
                                         "xrun", "device_lost", "device_back", "sink_failed",
-                                        "log",  "host_block"};
+                                        "log",  "host_block",  "bypassed",    "restored",
+                                        "shed"};
     return (unsigned)type < sizeof names / sizeof *names ? names[type] : "unknown";
 }
