@@ -97,7 +97,7 @@ static void account(struct takt_core *g, const struct takt_cycle *c)
         g->position += lost;
         g->lost_frames += lost;
         port_lost(&g->in, lost);
-        port_lost(&g->out, lost - takt_degrade_lost(g, c->flags, lost));
+        port_lost(&g->out, lost - takt_degrade_lost(g, lost));
         g->contract_flags |= TAKT_CONTRACT_HOST_XRUN;
         takt_engine_event(&g->face, TAKT_EVENT_XRUN, TAKT_OK, 0, lost, "");
     }

@@ -73,11 +73,14 @@ static uint64_t end_recording(struct takt_core *g, uint64_t lost)
     return done;
 }
 
-uint64_t takt_degrade_lost(struct takt_core *g, uint32_t flags, uint64_t lost)
+uint64_t takt_degrade_lost(struct takt_core *g, uint64_t lost)
 {
     uint64_t done = 0;
-    bool in_lost = lost || flags & (TAKT_INPUT_OVERFLOW | TAKT_INPUT_UNDERFLOW);
-    bool out_lost = lost || flags & (TAKT_OUTPUT_OVERFLOW | TAKT_OUTPUT_UNDERFLOW);
+    bool jumped =
+        g->cycle->lost_frames; /* also where the stream's length lets nothing of it count */
+    uint32_t flags = g->cycle->flags;
+    bool in_lost = jumped || flags & (TAKT_INPUT_OVERFLOW | TAKT_INPUT_UNDERFLOW);
+    bool out_lost = jumped || flags & (TAKT_OUTPUT_OVERFLOW | TAKT_OUTPUT_UNDERFLOW);
     in_lost = in_lost && is_softened(&g->in) && notices_time(&g->in);
     out_lost = out_lost && is_softened(&g->out) && notices_time(&g->out);
     if (in_lost)

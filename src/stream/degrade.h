@@ -20,9 +20,10 @@ void takt_degrade_reset(struct takt_core *g);
 
 /* ---- Gaps ---------------------------------------------------------------------------------- */
 
-/* The host's clock went on without us before this cycle, or the host says that sound was lost.
- * Returns how many frames of that a recording has been given already, as the sound's end. */
-uint64_t takt_degrade_lost(struct takt_core *g, uint32_t flags, uint64_t lost);
+/* The host's clock went on without us before this cycle, or the host says that sound was lost; so
+ * many frames of that count. Returns how many of them a recording has been given already, as the
+ * sound's end. */
+uint64_t takt_degrade_lost(struct takt_core *g, uint64_t lost);
 
 /* The device has gone away, or is back. */
 void takt_degrade_away(struct takt_core *g, bool away);

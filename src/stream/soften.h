@@ -34,7 +34,7 @@ struct takt_soften {
     float last[TAKT_CHANNELS_MAX]; /* sample that went through */
 };
 
-/* Writes w, for a fade of so many frames: it rises, above 0 and below 1, by at most
+/* Writes w, for a fade of so many frames: it rises, from above 0 to at most 1, by at most
  * pi / 2 / (frames + 1) from each to the next. */
 void takt_soften_ramp(float *ramp, uint32_t frames);
 
