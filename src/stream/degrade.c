@@ -87,7 +87,10 @@ uint64_t takt_degrade_lost(struct takt_core *g, uint64_t lost)
         takt_soften_join(&g->in.seam);
     if (out_lost) {
         done = end_recording(g, lost);
-        takt_soften_rise(&g->out.seam);
+        if (done && done == lost)
+            takt_soften_join(&g->out.seam); /* too short a gap for silence */
+        else
+            takt_soften_rise(&g->out.seam);
     }
     bump(&g->health.fades, in_lost || out_lost);
     return done;

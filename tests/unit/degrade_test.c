@@ -174,6 +174,7 @@ static void no_pattern_of_trouble_makes_a_step(void)
         tone_rate_hz = rates[takt_random_below(&r, 4)];
         script = (struct fake_script){.host_frames = 1 + (uint32_t)takt_random_below(&r, 128),
                                       .varies = takt_random_below(&r, 2),
+                                      .ports_keep_time = takt_random_below(&r, 2),
                                       .latency_out = (uint32_t)takt_random_below(&r, 100),
                                       .trouble = 5 + (uint32_t)takt_random_below(&r, 60),
                                       .sample = tone};

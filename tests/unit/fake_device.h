@@ -34,6 +34,7 @@ static struct fake_script {
     float (*sample)(uint64_t frame, uint32_t channel); /* what the input is; default fake_sample */
     uint32_t trouble; /* one cycle in so many begins with an xrun, one with a time away; one read
                          in so many gives too little; 0: none */
+    bool ports_keep_time; /* a source skips what is lost, a sink keeps as much silence */
 } script;
 
 /* What was heard of a frame that came out. */
@@ -255,6 +256,23 @@ static void fake_port_close(struct takt_port *base)
     free(base);
 }
 
+static void fake_lost(struct takt_port *base, uint64_t frames)
+{
+    struct fake_port *p = (struct fake_port *)base;
+    if (p->length) {
+        p->at = p->length - p->at < frames ? p->length : p->at + frames;
+        return;
+    }
+    for (; frames && fake_out_frames < FAKE_FRAMES_MAX; frames--, fake_out_frames++)
+        for (uint32_t c = 0; c < p->channels; c++)
+            fake_out[c][fake_out_frames] = 0;
+}
+
+static const struct takt_port_ops fake_timed_ops = {.read = fake_read,
+                                                    .write = fake_write,
+                                                    .lost = fake_lost,
+                                                    .start = fake_port_start,
+                                                    .close = fake_port_close};
 static const struct takt_port_ops fake_port_ops = {
     .read = fake_read, .write = fake_write, .start = fake_port_start, .close = fake_port_close};
 
@@ -264,7 +282,9 @@ static int fake_open_port(const struct takt_port_cfg *cfg, struct takt_port **ou
     struct fake_port *p = calloc(1, sizeof *p);
     if (!p)
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
-    *p = (struct fake_port){{&fake_port_ops}, cfg->channels, strtoull(cfg->rest, NULL, 10)};
+    *p = (struct fake_port){{script.ports_keep_time ? &fake_timed_ops : &fake_port_ops},
+                            cfg->channels,
+                            strtoull(cfg->rest, NULL, 10)};
     *out = &p->base;
     fake_opened++;
     return 0;
