@@ -180,6 +180,11 @@ int takt_chain_bind(struct takt_chain *k, const struct takt_chain_use *use, stru
     return 0;
 }
 
+void takt_chain_host_block(struct takt_chain *k, uint32_t frames)
+{
+    k->host_frames = frames;
+}
+
 /* ---- Sound --------------------------------------------------------------------------------- */
 
 static bool is_shed(const struct takt_chain *k, uint32_t stage)

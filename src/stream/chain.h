@@ -15,6 +15,9 @@ struct takt_chain_use {
 int takt_chain_bind(struct takt_chain *chain, const struct takt_chain_use *use,
                     struct takt_error *e);
 
+/* The host moves so many frames at once from now on. Thread: device. RT: yes. */
+void takt_chain_host_block(struct takt_chain *chain, uint32_t frames);
+
 /* Forgets the last run: all stages are there again. Thread: control, while no block runs. */
 void takt_chain_reset(struct takt_chain *chain);
 

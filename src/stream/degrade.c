@@ -111,6 +111,8 @@ void takt_degrade_new_queues(struct takt_core *g)
     takt_soften_join(&g->in.seam);
     takt_soften_join(&g->out.seam);
     takt_soften_rise(&g->block_seam); /* behind the silence that the queue begins with */
+    if (g->chain)
+        takt_chain_host_block(g->chain, g->host_frames);
     bump(&g->health.fades, is_softened(&g->in) || is_softened(&g->out));
 }
 
