@@ -46,13 +46,19 @@ static bool notices_time(const struct takt_side *side)
     return !side->port || side->port->ops->lost;
 }
 
+/* Not by way of the device: it goes on while that is away. */
+static bool is_recording(const struct takt_side *side)
+{
+    return side->port && !side->port_is_driven;
+}
+
 /* Where the sound ends in a recording, it dies away in what would be silence otherwise. Nobody can
  * do that for a device, which has played on. */
 static uint64_t end_recording(struct takt_core *g, uint64_t lost)
 {
     struct takt_side *out = &g->out;
     uint64_t done = 0;
-    if (!out->port || out->port_is_driven || out->in_gap)
+    if (out->in_gap)
         return 0;
     float *planes[TAKT_CHANNELS_MAX];
     for (uint32_t c = 0; c < out->channels; c++)
@@ -73,35 +79,42 @@ static uint64_t end_recording(struct takt_core *g, uint64_t lost)
     return done;
 }
 
+/* Returns whether a gap came out of it, and in *done what a recording has been given of it. */
+static bool soften_lost_output(struct takt_core *g, bool host_lost, uint64_t lost, uint64_t *done)
+{
+    struct takt_side *out = &g->out;
+    if (!is_softened(out) || !(is_recording(out) ? lost && notices_time(out) : host_lost))
+        return false;
+    if (is_recording(out))
+        *done = end_recording(g, lost);
+    if (*done && *done == lost)
+        takt_soften_join(&out->seam); /* too short a gap for silence */
+    else
+        takt_soften_rise(&out->seam);
+    return true;
+}
+
 uint64_t takt_degrade_lost(struct takt_core *g, uint64_t lost)
 {
-    uint64_t done = 0;
-    bool jumped =
-        g->cycle->lost_frames; /* also where the stream's length lets nothing of it count */
     uint32_t flags = g->cycle->flags;
+    /* The device jumps also where the stream's length lets nothing of it count. */
+    bool jumped = g->cycle->lost_frames;
     bool in_lost = jumped || flags & (TAKT_INPUT_OVERFLOW | TAKT_INPUT_UNDERFLOW);
     bool out_lost = jumped || flags & (TAKT_OUTPUT_OVERFLOW | TAKT_OUTPUT_UNDERFLOW);
+    uint64_t done = 0;
     in_lost = in_lost && is_softened(&g->in) && notices_time(&g->in);
-    out_lost = out_lost && is_softened(&g->out) && notices_time(&g->out);
     if (in_lost)
         takt_soften_join(&g->in.seam);
-    if (out_lost) {
-        done = end_recording(g, lost);
-        if (done && done == lost)
-            takt_soften_join(&g->out.seam); /* too short a gap for silence */
-        else
-            takt_soften_rise(&g->out.seam);
-    }
+    out_lost = soften_lost_output(g, out_lost, lost, &done);
     bump(&g->health.fades, in_lost || out_lost);
     return done;
 }
 
 void takt_degrade_away(struct takt_core *g, bool away)
 {
-    bool driven = !g->out.port || g->out.port_is_driven;
     if (is_softened(&g->in))
         takt_soften_join(&g->in.seam);
-    if (is_softened(&g->out) && driven && !away)
+    if (is_softened(&g->out) && !is_recording(&g->out) && !away)
         takt_soften_rise(&g->out.seam);
     bump(&g->health.fades, is_softened(&g->in) || is_softened(&g->out));
 }

@@ -32,8 +32,9 @@ static struct fake_script {
     uint32_t pause_us;             /* between cycles */
     bool no_first_cycle;
     float (*sample)(uint64_t frame, uint32_t channel); /* what the input is; default fake_sample */
-    uint32_t trouble; /* one cycle in so many begins with an xrun, one with a time away; one read
-                         in so many gives too little; 0: none */
+    uint32_t trouble;  /* one cycle in so many begins with an xrun, one with a time away; one read
+                          in so many gives too little; 0: none */
+    bool host_changes; /* … and one says that from now on the host's block is another one */
     bool ports_keep_time; /* a source skips what is lost, a sink keeps as much silence */
 } script;
 
@@ -90,14 +91,19 @@ static void *fake_thread(void *arg)
     const float *ins[FAKE_CHANNELS] = {in[0], in[1], in[2], in[3]};
     float *outs[FAKE_CHANNELS] = {out[0], out[1], out[2], out[3]};
     uint64_t at = 0;
+    uint32_t host_frames = script.host_frames;
     unsigned chance = 1;
     uint32_t away_left = 0;
     bool was_away = false;
     bool more = !script.no_first_cycle;
     for (uint64_t n = 0; more && !d->quit && (!script.cycles_max || n < script.cycles_max); n++) {
-        uint32_t frames = script.host_frames;
+        if (script.host_changes && fake_trouble()) {
+            host_frames = 1 + fake_below(script.host_frames);
+            takt_engine_host_block(d->engine, host_frames);
+        }
+        uint32_t frames = host_frames;
         if (script.varies)
-            frames = 1 + (chance = chance * 1103515245u + 12345u) / 65536u % script.host_frames;
+            frames = 1 + (chance = chance * 1103515245u + 12345u) / 65536u % host_frames;
         uint64_t lost = script.xrun_frames && n == script.xrun_at ? script.xrun_frames : 0;
         lost = fake_trouble() ? 1 + fake_below(500) : lost;
         bool xrun = lost;
@@ -194,6 +200,7 @@ static int fake_open(const struct takt_driver_cfg *cfg, struct takt_driver **out
     d->base = (struct takt_driver){.ops = &fake_driver_ops,
                                    .host_block_frames = script.host_frames,
                                    .host_block_varies = script.varies,
+                                   .host_block_max = script.host_changes ? script.host_frames : 0,
                                    .serves_in = cfg->in_rest && !*cfg->in_rest,
                                    .serves_out = cfg->out_rest && !*cfg->out_rest,
                                    .latency_in_frames = script.latency_in,
