@@ -71,7 +71,8 @@ static struct takt_health health(void)
     return h;
 }
 
-/* The largest step in what is heard; `recorded`: by a file, that knows nothing of the device. */
+/* The largest step in what is heard, up to the silence after the end; `recorded`: by a file, that
+ * knows nothing of the device. */
 static double largest_step(bool recorded, uint64_t *where)
 {
     double most = 0;
@@ -84,6 +85,11 @@ static double largest_step(bool recorded, uint64_t *where)
                 *where = i;
             most = step > most ? step : most;
         }
+    for (uint32_t c = 0; c < 2 && !recorded && fake_fate[fake_out_frames - 1] == FAKE_HEARD; c++) {
+        double step = fabs((double)fake_out[c][fake_out_frames - 1]);
+        *where = step > most ? fake_out_frames : *where;
+        most = step > most ? step : most;
+    }
     return most;
 }
 
@@ -390,6 +396,15 @@ static void good_behaviour_halves_the_wait_again(void)
         c.position = position += 64;
         CHECK(takt_bypass_end(&b, &c) == (i < 7 ? TAKT_TURN_NONE : TAKT_TURN_BACK));
     }
+    /* A miss every three seconds is not enough for a bypass, but no good behaviour either. */
+    CHECK_INT(b.backoff_frames, 4 * RATE);
+    for (int block = 0; block < 20 * RATE / 64; block++, position += 64) {
+        c = good;
+        c.position = position;
+        c.own_ns = block % (3 * RATE / 64) == 0 ? 3 : 1;
+        CHECK(takt_bypass_end(&b, &c) == TAKT_TURN_NONE);
+    }
+    CHECK_INT(b.backoff_frames, 4 * RATE);
     for (uint64_t end = position + 8 * RATE; position < end; position += 64) {
         c = good;
         c.position = position;
@@ -409,6 +424,7 @@ static struct {
     double periods;
     uint64_t calls_while_bad, trials, told;
     uint64_t last_unheard_end;
+    uint64_t overflow_at, overflow_said;
 } hog;
 
 /* Twice the input, so that wet and dry can be told apart. */
@@ -419,6 +435,10 @@ static enum takt_next hogging(const struct takt_block *b, void *arg)
         for (uint32_t i = 0; i < b->frames; i++)
             b->out[c][i] *= 2;
     hog.told += (b->flags & TAKT_BYPASSED) != 0;
+    if (b->flags & TAKT_INPUT_OVERFLOW) {
+        hog.overflow_at = b->position;
+        hog.overflow_said++;
+    }
     if (b->flags & TAKT_ON_TRIAL) {
         hog.trials++;
         hog.last_unheard_end = b->position + b->frames;
@@ -477,13 +497,54 @@ static void callback_that_overruns_is_bypassed_retried_and_restored(void)
         }
 }
 
+static void what_happens_during_a_bypass_is_said_after_it(void)
+{
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        script = (struct fake_script){.host_frames = 64, .sample = tone, .trouble = 50};
+        fake_chance = (unsigned)seed;
+        memset(&hog, 0, sizeof hog);
+        hog.bad_from = 6000;
+        hog.bad_to = 30000;
+        hog.periods = 5;
+        next_position = 0;
+        jumped = false;
+        CHECK_INT(run(&(struct takt_stream_cfg){.in = {.device = "fake:", .channels = 2},
+                                                .out = {.device = "fake:", .channels = 2},
+                                                .rate_hz = RATE,
+                                                .length_frames = 60000,
+                                                .bypass.mode = TAKT_BYPASS_SILENCE,
+                                                .process = hogging}),
+                  0);
+        CHECK(!jumped);
+        CHECK(health().bypasses > 0);
+    }
+    /* One xrun, while nobody is called. */
+    script = (struct fake_script){.host_frames = 64, .xrun_at = 110, .xrun_frames = 9};
+    memset(&hog, 0, sizeof hog);
+    hog.bad_from = 6000;
+    hog.bad_to = 6100;
+    hog.periods = 5;
+    next_position = lost_said = 0;
+    CHECK_INT(run(&(struct takt_stream_cfg){.in = {.device = "fake:", .channels = 2},
+                                            .out = {.device = "fake:", .channels = 2},
+                                            .rate_hz = RATE,
+                                            .length_frames = 60000,
+                                            .bypass.mode = TAKT_BYPASS_SILENCE,
+                                            .process = hogging}),
+              0);
+    CHECK(!jumped);
+    CHECK(hog.overflow_at > 7000 && hog.overflow_said == 1);
+    /* What was not heard, less the trial, and the xrun. */
+    CHECK_INT(lost_said, health().bypassed_frames - 8 * 64 + 9);
+}
+
 static void callback_that_is_only_woken_late_is_not_bypassed(void)
 {
-    script = (struct fake_script){.host_frames = 64, .sample = tone, .trouble = 3};
+    script =
+        (struct fake_script){.host_frames = 64, .sample = tone, .trouble = 3, .late_periods = 5.5};
     memset(&hog, 0, sizeof hog);
     hog.bad_to = UINT64_MAX;
     hog.periods = 0.97;
-    next_position = 0;
     CHECK_INT(run(&(struct takt_stream_cfg){.in = {.device = "fake:", .channels = 2},
                                             .out = {.device = "fake:", .channels = 2},
                                             .rate_hz = RATE,
@@ -604,6 +665,7 @@ int main(void)
     RUN(bypass_keeps_its_rules_under_any_pattern);
     RUN(good_behaviour_halves_the_wait_again);
     RUN(callback_that_overruns_is_bypassed_retried_and_restored);
+    RUN(what_happens_during_a_bypass_is_said_after_it);
     RUN(callback_that_is_only_woken_late_is_not_bypassed);
     RUN(bypass_off_calls_whatever_happens);
     RUN(settings_that_make_no_sense_are_refused);

@@ -32,9 +32,10 @@ static struct fake_script {
     uint32_t pause_us;             /* between cycles */
     bool no_first_cycle;
     float (*sample)(uint64_t frame, uint32_t channel); /* what the input is; default fake_sample */
-    uint32_t trouble;  /* one cycle in so many begins with an xrun, one with a time away; one read
-                          in so many gives too little; 0: none */
-    bool host_changes; /* … and one says that from now on the host's block is another one */
+    uint32_t trouble;    /* one cycle in so many begins with an xrun, one with a time away; one read
+                            in so many gives too little; 0: none */
+    double late_periods; /* so late is every fourth wake-up, in periods */
+    bool host_changes;   /* … and one says that from now on the host's block is another one */
     bool ports_keep_time; /* a source skips what is lost, a sink keeps as much silence */
 } script;
 
@@ -117,7 +118,8 @@ static void *fake_thread(void *arg)
         int64_t block = (int64_t)((double)frames * 1e9 / d->rate_hz);
         away_left = away_left ? away_left - 1 : fake_trouble() ? 1 + fake_below(20) : 0;
         bool away = (n >= script.away_from && n < script.away_to) || away_left;
-        fake_clock_ns = fake_clock_ns > due ? fake_clock_ns : due;
+        int64_t wake = due + (n % 4 == 3 ? (int64_t)(script.late_periods * (double)block) : 0);
+        fake_clock_ns = fake_clock_ns > wake ? fake_clock_ns : wake;
         struct takt_cycle cycle = {.frames = frames,
                                    .in = d->base.serves_in ? ins : NULL,
                                    .out = d->base.serves_out ? outs : NULL,
