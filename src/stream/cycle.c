@@ -425,7 +425,7 @@ static bool goes_on(struct takt_core *g)
     if (!g->draining)
         return true;
     takt_core_move(g, TAKT_MOVE_DRAIN);
-    return (g->adapted && g->out.fifo.fill) || g->heard_left || takt_degrade_sounds(g) || finish(g);
+    return (g->adapted && g->out.fifo.fill) || g->heard_left || finish(g);
 }
 
 static bool cycle(struct takt_engine *face, const struct takt_cycle *c)

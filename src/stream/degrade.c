@@ -1,3 +1,11 @@
+/*
+ * Each happening comes down to one of two calls on one of the seams: join, where what follows does
+ * not go on from what was there, and rise, where there was silence in between. What a callback that
+ * is bypassed misses is gathered here, and said when it is called again.
+ *
+ * Invariants: the device thread alone writes health, so that adding to a count needs no atomic
+ * step; in_gap is true from where a gap begins until sound is there again.
+ */
 #include "stream/degrade.h"
 
 #include "stream/chain.h"

@@ -304,6 +304,39 @@ static void input_can_be_left_as_it_is(void)
                                            : fake_sample(i - 32, 0)));
 }
 
+/* A writer that is too late again and again. */
+static void blocking_write_that_comes_late_makes_no_step(void)
+{
+    struct takt_error e;
+    struct takt_random r = takt_random_seed(6);
+    static float planes[2][3000];
+    script = (struct fake_script){.host_frames = 32, .pause_us = 100};
+    takt_stream_destroy(stream);
+    CHECK_INT(
+        takt_stream_create(&(struct takt_stream_cfg){.out = {.device = "fake:", .channels = 2},
+                                                     .rate_hz = RATE,
+                                                     .block_frames = 48,
+                                                     .buffer_frames = 3000},
+                           &stream, &e),
+        0);
+    CHECK_INT(takt_stream_start(stream), 0);
+    uint64_t at = 0;
+    for (int turn = 0; turn < 30; turn++) {
+        uint32_t frames = 1 + (uint32_t)takt_random_below(&r, 1000);
+        for (uint32_t i = 0; i < frames; i++)
+            for (uint32_t c = 0; c < 2; c++)
+                planes[c][i] = tone(at + i, c);
+        at += frames;
+        CHECK_INT(takt_stream_write(stream, (float *[]){planes[0], planes[1]}, frames, 5000, NULL),
+                  frames);
+        takt_sleep_ms((uint32_t)takt_random_below(&r, 8));
+    }
+    CHECK_INT(takt_stream_stop(stream), 0);
+    uint64_t where;
+    CHECK(largest_step(false, &where) <= steepest(2));
+    CHECK(health().fades > 0);
+}
+
 /* ---- The bypass's own rules ------------------------------------------------------------------ */
 
 /* Random costs, and beside the machine its rules in other words. */
@@ -662,6 +695,7 @@ int main(void)
     RUN(gap_is_silence_behind_the_fade_and_sound_again_after_it);
     RUN(output_that_does_not_hang_on_its_input_is_not_touched_by_starvation);
     RUN(input_can_be_left_as_it_is);
+    RUN(blocking_write_that_comes_late_makes_no_step);
     RUN(bypass_keeps_its_rules_under_any_pattern);
     RUN(good_behaviour_halves_the_wait_again);
     RUN(callback_that_overruns_is_bypassed_retried_and_restored);
