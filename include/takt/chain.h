@@ -39,8 +39,9 @@ struct takt_stage {
     const char *name; /* what figures call it; default "stage" */
     takt_stage_fn *run;
     void *arg;
-    /* Forgets past sound; called on the device thread before the stage is taken back, so that it
-     * does not play what was there when it was shed. NULL: nothing to forget. */
+    /* Forgets past sound; called on the device thread before the stage is taken back, and by a new
+     * start when it was shed, so that it does not play what was there then. NULL: nothing to
+     * forget. */
     void (*reset)(void *arg);
     bool optional;       /* may be shed */
     uint32_t importance; /* of the optional ones the least is shed first, of equals the last */
@@ -64,8 +65,9 @@ struct takt_chain_cfg {
     void *now_arg;
 };
 
-/* Takes all the memory there will be; the stages' names are copied, too long ones cut. Errors:
- * TAKT_ERR_ARG, TAKT_ERR_NOMEM; *out is NULL then. Thread: any. RT: no. */
+/* Takes all the memory there will be; one stream at a time may name it. The stages' names are
+ * copied, too long ones cut. Errors: TAKT_ERR_ARG, TAKT_ERR_NOMEM; *out is NULL then. Thread: any.
+ * RT: no. */
 TAKT_API int takt_chain_create(const struct takt_chain_cfg *cfg, struct takt_chain **out,
                                struct takt_error *e);
 

@@ -233,7 +233,7 @@ TAKT_API int takt_stream_start(struct takt_stream *s);
  * stream is then STUCK and only destroy is left. RT: no. */
 TAKT_API int takt_stream_stop(struct takt_stream *s);
 
-/* The same, but drops what was written. */
+/* The same, but drops what was written; what sounds dies away within fade_ms. */
 TAKT_API int takt_stream_abort(struct takt_stream *s);
 
 /* Waits until the stream has stopped by itself (TAKT_DRAIN, TAKT_ABORT, length, end of source).

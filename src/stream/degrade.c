@@ -306,8 +306,8 @@ void takt_degrade_judge(struct takt_core *g, int64_t end_ns)
         .position = g->position,
         .own_ns = end_ns - c->now_ns,
         .budget_ns = (int64_t)(c->frames * g->frame_ns),
-        .excused = was_held_back(g, end_ns),
     };
+    said.excused = said.own_ns > said.budget_ns && was_held_back(g, end_ns);
     enum takt_bypass_turn turn = takt_bypass_end(&g->bypass, &said);
     if (turn == TAKT_TURN_BYPASSED || turn == TAKT_TURN_BACK)
         show_turn(g, turn);

@@ -519,7 +519,8 @@ static int64_t drain_ns(const struct takt_stream *s)
 {
     const struct takt_core *g = &s->engine;
     uint64_t frames = g->out.latency_frames + 4ull * s->actual.host_block_frames +
-                      g->adapter_frames + (g->blocking ? takt_blocking_pending_max(s) : 0);
+                      g->adapter_frames + g->out.seam.ramp_frames +
+                      (g->blocking ? takt_blocking_pending_max(s) : 0);
     return (int64_t)((double)frames * g->frame_ns);
 }
 
