@@ -20,15 +20,13 @@ const struct verb verbs[] = {
      "RMS is smoothed over 0.3 s, peaks are held for 1.5 s. A JSON line comes each\n"
      "0.1 s; its block_rms_dbfs is that of the last block: 20*log10(max(rms, 1e-10)).\n",
      "-i " STREAM_OPTIONS, verb_meter},
-    {"play", "FILE", "play a recording", "", "-o " STREAM_OPTIONS, verb_play},
+    {"play", "FILE", "play a recording", "", "-o --fade " STREAM_OPTIONS, verb_play},
     {"record", "FILE", "record to .wav, .flac, .opus or .ogg",
      "The file is whole at every instant: a crash loses at most the last second.\n",
-     "-i -f --buffer --dither " STREAM_OPTIONS, verb_record},
+     "-i -f --buffer --dither --fade " STREAM_OPTIONS, verb_record},
     {"run", "SOURCE [EFFECT...] SINK", "from a source through effects to a sink",
-     "Effects: gain=dB, as in gain=-6dB.\n"
-     "  takt run in.wav gain=-2dB out.wav --fast\n"
-     "  takt run sim:voice null: -t 5 -b 64 --json\n",
-     "-i -o -f --dither " STREAM_OPTIONS, verb_run},
+     "  takt run in.wav gain=-2dB out.wav --fast\n",
+     "-i -o -f --dither --fade --bypass " STREAM_OPTIONS, verb_run},
     {"demo", "", "15 s of everything, without a sound card",
      "With -o FILE the sound of the first part is recorded there.\n", "-o --strict -q -h",
      verb_demo},

@@ -23,6 +23,8 @@ const struct option_info option_infos[] = {
     {"--html", "FILE", "where to keep the picture; bench.html by default"},
     {"--no-html", NULL, "keep no picture"},
     {"--dither", NULL, "triangular dither where a recording loses bits"},
+    {"--fade", "MS", "fade around a gap, up to 50, or off; 2 by default"},
+    {"--bypass", "WITH", "silence or dry, instead of effects that overrun"},
     {"--fast", NULL, "on a virtual clock: fast, and alike on every run"},
     {"--seed", "N", "of all chance in sim: and dither; 1 by default"},
     {"--priority", "P", "real-time priority 1 to 98, or off; 70 by default"},
@@ -250,6 +252,32 @@ static int take_load(struct options *o, const char *name, const char *v)
     return 0;
 }
 
+/* "2", "2ms" or "off". */
+static int take_fade(struct options *o, const char *name, const char *v)
+{
+    char number[16];
+    size_t length = strlen(v);
+    if (!strcmp(v, "off")) {
+        o->fade_ms = TAKT_FADE_OFF;
+        return 0;
+    }
+    if (length > 2 && !strcmp(v + length - 2, "ms"))
+        length -= 2;
+    snprintf(number, sizeof number, "%.*s", (int)length, v);
+    if (length > 15 || number[length - !!length] == 's' ||
+        !read_seconds(number, 1e-3, 50, &o->fade_ms))
+        return bad(o, name, v, "not off or a number of ms above 0, up to 50; try 2");
+    return 0;
+}
+
+static int take_bypass(struct options *o, const char *name, const char *v)
+{
+    if (strcmp(v, "silence") != 0 && strcmp(v, "dry") != 0)
+        return bad(o, name, v, "not silence or dry");
+    o->bypass = *v == 'd' ? TAKT_BYPASS_DRY : TAKT_BYPASS_SILENCE;
+    return 0;
+}
+
 /* Options are told apart by their last name, which is the long one. */
 static int take(struct options *o, const struct option_info *info, const char *name, const char *v)
 {
@@ -285,6 +313,10 @@ static int take(struct options *o, const struct option_info *info, const char *n
         return take_latency(o, name, v);
     } else if (!strcmp(key, "blocks")) {
         return take_blocks(o, name, v);
+    } else if (!strcmp(key, "fade")) {
+        return take_fade(o, name, v);
+    } else if (!strcmp(key, "bypass")) {
+        return take_bypass(o, name, v);
     } else if (!strcmp(key, "load")) {
         return take_load(o, name, v);
     } else if (!strcmp(key, "html")) {
@@ -382,6 +414,8 @@ struct takt_stream_cfg options_stream(const struct options *o)
         .seed = o->seed,
         .timeout_ms = TIMEOUT_MS,
         .priority = o->priority,
+        .fade_ms = o->fade_ms,
+        .bypass.mode = o->bypass,
     };
     c.out.buffer_s = o->buffer_s;
     c.in.latency = c.out.latency = o->latency;

@@ -24,6 +24,8 @@ struct options {
     enum takt_dither dither;
     uint64_t seed;
     int priority;
+    double fade_ms; /* as in takt_stream_cfg */
+    enum takt_bypass_mode bypass;
     bool json, strict, quiet, verbose, help, fast, watch;
     uint32_t blocks[BLOCKS_MAX]; /* that bench compares, ascending */
     int block_count;             /* 0: nobody said */

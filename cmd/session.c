@@ -69,6 +69,12 @@ static void take_events(struct running *r)
         } else if (ev.type == TAKT_EVENT_DEVICE_BACK) {
             tell(r, "%.2f s: %s%sthe device is back after %.2f s", at_s, ev.text,
                  *ev.text ? ": " : "", (double)ev.value / r->actual.rate_hz);
+        } else if (ev.type == TAKT_EVENT_BYPASSED) {
+            tell(r, "%.2f s: the effects take too long and are bypassed; tried again in %.2f s",
+                 at_s, (double)ev.value / r->actual.rate_hz);
+        } else if (ev.type == TAKT_EVENT_RESTORED) {
+            tell(r, "%.2f s: the effects are heard again after %.2f s", at_s,
+                 (double)ev.value / r->actual.rate_hz);
         } else if (ev.type == TAKT_EVENT_LOG && (o->verbose || ev.code)) {
             tell(r, "%s", ev.text);
         } else if (o->verbose && ev.type == TAKT_EVENT_XRUN && ev.value) {

@@ -92,6 +92,40 @@ static void json_recording(struct json *j, const struct running *r)
     json_close(j, '}');
 }
 
+static bool something_happened(const struct takt_health *h)
+{
+    return h->fades || h->bypasses;
+}
+
+static void json_health(struct json *j, const struct running *r)
+{
+    struct takt_health h;
+    takt_stream_health(r->stream, &h);
+    if (!something_happened(&h))
+        return;
+    json_open(j, "health", '{');
+    json_int(j, "fades", (int64_t)h.fades);
+    json_int(j, "bypassed", h.is_bypassed);
+    json_int(j, "bypasses", (int64_t)h.bypasses);
+    json_int(j, "retries", (int64_t)h.retries);
+    json_int(j, "bypassed_frames", (int64_t)h.bypassed_frames);
+    json_close(j, '}');
+}
+
+static void text_health(const struct running *r)
+{
+    struct takt_health h;
+    takt_stream_health(r->stream, &h);
+    if (!something_happened(&h))
+        return;
+    printf("health: %llu gap%s softened", (unsigned long long)h.fades, h.fades == 1 ? "" : "s");
+    if (h.bypasses)
+        printf(", effects bypassed %llu time%s for %.3f s in all%s", (unsigned long long)h.bypasses,
+               h.bypasses == 1 ? "" : "s", (double)h.bypassed_frames / r->actual.rate_hz,
+               h.is_bypassed ? ", at the end too" : "");
+    printf("\n");
+}
+
 static void json_sched(struct json *j, const struct running *r)
 {
     struct takt_sched sched;
@@ -146,6 +180,7 @@ void summary_json(const struct running *r)
         json_recording(&j, r);
     json_channels(&j, r);
     json_events(&j, r);
+    json_health(&j, r);
     json_sched(&j, r);
     json_close(&j, '}');
     json_end_line(&j);
@@ -216,6 +251,7 @@ void summary_text(const struct running *r)
                r->actual.bridge_settled ? "" : ", not settled yet", r->actual.bridge_frames,
                (unsigned long long)r->actual.bridge_gaps, r->actual.bridge_gaps == 1 ? "" : "s");
     text_losses(r);
+    text_health(r);
     if (r->session->options->verbose)
         text_details(r);
 }

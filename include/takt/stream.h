@@ -38,6 +38,7 @@ extern "C" {
 
 struct takt_stream;
 struct takt_contract; /* takt/contract.h */
+struct takt_chain;    /* takt/chain.h */
 
 /* ---- The block ------------------------------------------------------------------------- */
 
@@ -57,7 +58,9 @@ enum takt_flag {
     TAKT_PRIMING = 1 << 4,          /* this block fills buffers before the first sound is out */
     TAKT_INPUT_ENDED = 1 << 5,      /* the source ended: only in_frames of this block are real */
     TAKT_DEVICE_AWAY = 1 << 6,      /* the device is lost: input is silence, output goes nowhere */
-    TAKT_FREEWHEEL = 1 << 7         /* the host goes faster than time; no deadline is recorded */
+    TAKT_FREEWHEEL = 1 << 7,        /* the host goes faster than time; no deadline is recorded */
+    TAKT_BYPASSED = 1 << 8,         /* you were bypassed: lost_frames counts what you missed, too */
+    TAKT_ON_TRIAL = 1 << 9          /* this block's output is not heard, see takt_bypass_cfg */
 };
 
 /* Which times of a block are known. */
@@ -88,7 +91,7 @@ struct takt_block {
     uint32_t flags;       /* enum takt_flag */
     uint32_t times_valid; /* enum takt_time_valid */
     uint64_t position;    /* of the first frame, in frames since start, lost ones included */
-    uint64_t lost_frames; /* lost between the last block and this one */
+    uint64_t lost_frames; /* between the end of the last block you had and this one */
     int64_t in_first_ns;  /* when the first input frame was at the converter */
     int64_t now_ns;       /* when the device thread woke for this block */
     int64_t deadline_ns;  /* when the output has to be ready */
@@ -129,6 +132,30 @@ struct takt_side_cfg {
     double buffer_s;
 };
 
+/* What is heard instead of a callback that keeps overrunning. */
+enum takt_bypass_mode {
+    TAKT_BYPASS_OFF = 0, /* nothing: it is called and heard whatever it does */
+    TAKT_BYPASS_SILENCE,
+    TAKT_BYPASS_DRY /* the input; as many channels there as on the output */
+};
+
+/* A callback that uses more than a host block's time, by itself, in `misses` of the last
+ * `of_blocks` host blocks, or once more than overrun_periods times of it, is bypassed: its output
+ * fades away and it is not called for retry_ms. Then it is called on trial, unheard; once it kept
+ * its deadline in trial_blocks host blocks in a row it fades back in. The wait doubles with each
+ * failure up to retry_ms_max, and halves with good behaviour. Time off its CPU is not its own,
+ * where the contract can tell. Not for blocking streams. A zero field takes its default. */
+struct takt_bypass_cfg {
+    enum takt_bypass_mode mode;
+    uint32_t misses, of_blocks; /* default 3 of 8; of_blocks is at most 64 */
+    uint32_t overrun_periods;   /* default 4 */
+    uint32_t retry_ms;          /* default 250 */
+    uint32_t retry_ms_max;      /* default 4000 */
+    uint32_t trial_blocks;      /* default 8 */
+};
+
+#define TAKT_FADE_OFF (-1.0)
+
 /* A zero field takes its default. A stream without process is for takt_stream_read/write. */
 struct takt_stream_cfg {
     struct takt_side_cfg in, out;
@@ -153,6 +180,15 @@ struct takt_stream_cfg {
     uint32_t buffer_frames; /* blocking mode: frames held for read and write; default 4 blocks */
     bool contract_off;      /* leave the deadline record out; for measuring its cost */
     const char *name;       /* what other programs see; default "takt" */
+    /* Where sound breaks off or sets in again (frames lost, input starved, device away, stopped in
+     * the middle) it fades, for so many ms up to 50; default 2; or TAKT_FADE_OFF. No other sample
+     * is touched and nothing is delayed. */
+    double fade_ms;
+    bool fade_input_off; /* give the callback its input as it is around a gap, steps and all */
+    struct takt_bypass_cfg bypass; /* of a callback that keeps overrunning; default off */
+    /* Its state shows in the stream's health and events; planar TAKT_F32 only. Without process the
+     * chain is the callback. It has to outlive the stream. Default none. */
+    struct takt_chain *chain;
 };
 
 /* What was granted, as of now: a sound server may change its block and its latencies. Latencies
@@ -204,7 +240,7 @@ TAKT_API int takt_stream_start(struct takt_stream *s);
  * stream is then STUCK and only destroy is left. RT: no. */
 TAKT_API int takt_stream_stop(struct takt_stream *s);
 
-/* The same, but drops what was written. RT: no. */
+/* The same, but drops what was written; what sounds dies away within fade_ms. RT: no. */
 TAKT_API int takt_stream_abort(struct takt_stream *s);
 
 /* Waits until the stream has stopped by itself (TAKT_DRAIN, TAKT_ABORT, length, end of source).
@@ -246,6 +282,21 @@ TAKT_API uint64_t takt_stream_position(const struct takt_stream *s);
 
 /* Smoothed share of the block's time that the callback used, 0..1 and above when overrunning. */
 TAKT_API double takt_stream_cpu_load(const struct takt_stream *s);
+
+/* How the stream bore what went wrong, since start. */
+struct takt_health {
+    bool is_bypassed;         /* the callback is not heard: it is waiting or on trial */
+    uint64_t bypassed_since;  /* position; 0 when it is heard */
+    uint64_t bypasses;        /* how often it was bypassed */
+    uint64_t retries;         /* trials that have begun */
+    uint64_t bypassed_frames; /* for which it was not heard, in all */
+    uint64_t fades;           /* gaps at the device or in the input that were softened */
+    uint64_t shed;            /* stages of the chain that are shed now: bit k is stage k */
+    uint64_t sheds;           /* how often one was */
+};
+
+/* Each number is whole; two may be from neighbouring blocks. RT: yes (wait-free). */
+TAKT_API void takt_stream_health(const struct takt_stream *s, struct takt_health *out);
 
 /* The last error of a control call or of the running stream; code TAKT_OK if none. RT: no. */
 TAKT_API void takt_stream_error(const struct takt_stream *s, struct takt_error *out);
@@ -290,6 +341,9 @@ enum takt_event_type {
     TAKT_EVENT_HOST_BLOCK,  /* value: the host's block is so many frames from now on */
     TAKT_EVENT_SINK_LOST, /* value: frames that a recording lost, since its disk stalled for longer
                              than its buffer; text says where, takt_stream_recording() as well */
+    TAKT_EVENT_BYPASSED,  /* the callback is not heard; value: frames until it is tried again */
+    TAKT_EVENT_RESTORED,  /* the callback is heard again; value: frames for which it was not */
+    TAKT_EVENT_SHED,      /* value: the stages that are shed from now on, as in takt_health */
     TAKT_EVENT_TYPES      /* how many there are, and 0 for none */
 };
 

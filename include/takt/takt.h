@@ -4,6 +4,7 @@
 #ifndef TAKT_TAKT_H
 #define TAKT_TAKT_H
 
+#include "takt/chain.h"
 #include "takt/contract.h"
 #include "takt/device.h"
 #include "takt/error.h"

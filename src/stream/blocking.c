@@ -25,14 +25,17 @@ enum takt_next takt_blocking_process(const struct takt_block *b, void *stream)
     if (k->out) {
         bool begun = atomic_load_explicit(&k->out_begun, memory_order_acquire);
         played = (uint32_t)takt_ring_read(k->out, b->out_data[0], b->frames);
-        if (played < b->frames && begun)
+        if (played < b->frames && begun) {
             atomic_store_explicit(&k->out_underflowed, true, memory_order_relaxed);
+            s->engine.written_frames = played;
+        }
         takt_wake_signal(&k->out_wake);
     }
     if (atomic_load_explicit(&s->engine.order, memory_order_acquire) != TAKT_ORDER_DRAIN ||
         (k->out && takt_ring_read_avail(k->out)))
         return TAKT_CONTINUE;
     s->engine.trim_frames = played;
+    s->engine.written_frames = UINT32_MAX; /* that is the end, not a gap */
     return TAKT_DRAIN;
 }
 

@@ -9,11 +9,13 @@
 #ifndef TAKT_STREAM_CORE_H
 #define TAKT_STREAM_CORE_H
 
+#include "stream/bypass.h"
 #include "stream/contract.h"
 #include "stream/device.h"
 #include "stream/dll.h"
 #include "stream/edge.h"
 #include "stream/fifo.h"
+#include "stream/soften.h"
 #include "stream/state.h"
 #include "sync/event_queue.h"
 
@@ -40,6 +42,8 @@ struct takt_side {
     float *block[TAKT_CHANNELS_MAX]; /* [channel]: what the callback sees, when planar floats */
     struct takt_fifo fifo;           /* used when the block is not the host's */
     struct takt_edge edge;           /* used when the callback's samples are not planar floats */
+    struct takt_soften seam;         /* by device channel of an input, by channel of an output */
+    bool in_gap;                     /* a port gives nothing, or the sound is over */
 };
 
 struct takt_core {
@@ -60,6 +64,8 @@ struct takt_core {
     uint64_t length_frames;   /* 0: no end */
     uint64_t tail_frames;
     double frame_ns;
+    bool virtual_clock;
+    struct takt_chain *chain; /* NULL: none whose state the stream shows */
 
     /* device thread */
     struct takt_side in, out;
@@ -77,7 +83,16 @@ struct takt_core {
     uint64_t heard_left; /* frames still to pass before the last one is out of the converter */
     uint32_t last_cycle_frames;
     uint64_t away_since;
-    int64_t block_start_ns, lateness_ns;
+    int64_t lateness_ns, begun_ns;
+    struct takt_bypass bypass;
+    struct takt_soften block_seam; /* of the callback's output */
+    bool called;                   /* the callback was, in the block that is open */
+    bool called_in_cycle;
+    bool heard;               /* the callback was, in the last block */
+    bool block_gap;           /* a blocking write is too late */
+    uint32_t written_frames;  /* set by a blocking callback that ran dry: frames of this block */
+    uint64_t bypassed_frames; /* that passed since the callback was called last */
+    uint64_t shed_told;       /* the chain's stages, as of the last event */
     const struct takt_cycle *cycle; /* the one being run */
 
     /* shared */
@@ -89,6 +104,10 @@ struct takt_core {
     _Atomic bool thread_known;
     _Atomic pthread_t thread; /* of the last cycle; a lost device's is another one */
     _Atomic uint64_t event_counts[TAKT_EVENT_TYPES];
+    struct takt_health_shown {
+        _Atomic bool is_bypassed;
+        _Atomic uint64_t bypassed_since, bypasses, retries, bypassed_frames, fades;
+    } health;
     _Atomic uint32_t moved; /* counts moves of state; a futex to wait on */
 };
 

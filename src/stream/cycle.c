@@ -16,6 +16,7 @@
  */
 #include "base/assert.h"
 #include "stream/core.h"
+#include "stream/degrade.h"
 #include "takt/time.h"
 
 #include <string.h>
@@ -38,6 +39,7 @@ static void go_away(struct takt_core *g, bool away)
         return;
     g->away = away;
     takt_core_move(g, away ? TAKT_MOVE_LOSE : TAKT_MOVE_BACK);
+    takt_degrade_away(g, away);
     if (away)
         g->away_since = g->position;
     takt_engine_event(&g->face, away ? TAKT_EVENT_DEVICE_LOST : TAKT_EVENT_DEVICE_BACK, TAKT_OK, 0,
@@ -95,7 +97,7 @@ static void account(struct takt_core *g, const struct takt_cycle *c)
         g->position += lost;
         g->lost_frames += lost;
         port_lost(&g->in, lost);
-        port_lost(&g->out, lost);
+        port_lost(&g->out, lost - takt_degrade_lost(g, lost));
         g->contract_flags |= TAKT_CONTRACT_HOST_XRUN;
         takt_engine_event(&g->face, TAKT_EVENT_XRUN, TAKT_OK, 0, lost, "");
     }
@@ -119,20 +121,20 @@ static uint32_t gather_input(struct takt_core *g, const struct takt_cycle *c)
     if (g->away) {
         port_lost(in, c->frames);
         silence(in->scratch, in->device_channels, 0, c->frames);
-    } else if (!in->port) {
-        /* The callback's view of input is const; the cast only lets one array serve both sides. */
-        for (uint32_t ch = 0; ch < in->channels; ch++)
-            in->host[ch] = (float *)(uintptr_t)c->in[in->map[ch]];
-        return got;
+        takt_soften_run(&in->seam, in->scratch, 0, c->frames);
     }
+    float *const *from = in->scratch;
+    if (!g->away && !in->port)
+        from = takt_degrade_driver_input(g, c->in, c->frames);
     for (uint32_t ch = 0; ch < in->channels; ch++)
-        in->host[ch] = in->scratch[in->map[ch]];
-    if (g->away)
+        in->host[ch] = from[in->map[ch]];
+    if (g->away || !in->port)
         return got;
     uint32_t status = 0;
     got = g->in_ended ? 0 : in->port->ops->read(in->port, in->scratch, c->frames, &status);
     TAKT_ASSERT(got <= c->frames);
     silence(in->scratch, in->device_channels, got, c->frames);
+    takt_degrade_port_input(g, got, c->frames, g->in_ended || status & TAKT_PORT_ENDED);
     if (status & TAKT_PORT_ENDED) {
         g->in_ended = true;
     } else if (status & TAKT_PORT_SHORT) {
@@ -162,6 +164,15 @@ static void close_record(struct takt_core *g, int64_t end_ns)
     g->lost_frames = 0;
 }
 
+/* When the block that is open ended. Nobody asks the time of a model for a callback that was not
+ * called: that would be taken for its end. */
+static int64_t end_of_block(struct takt_core *g)
+{
+    if (!g->contract && g->bypass.cfg.mode == TAKT_BYPASS_OFF)
+        return 0;
+    return g->called || !g->virtual_clock ? clock_now(g) : g->begun_ns;
+}
+
 /* Every block of one cycle was woken by the same wake-up and shares its lateness. */
 static void open_record(struct takt_core *g, uint32_t frames)
 {
@@ -169,10 +180,11 @@ static void open_record(struct takt_core *g, uint32_t frames)
     int64_t now = c->now_ns, deadline = c->owed_ns ? c->owed_ns : c->deadline_ns;
     if (g->block_open) {
         deadline = c->deadline_ns; /* what was owed is the first one's to answer for */
-        now = g->contract ? clock_now(g) : 0;
+        now = end_of_block(g);
         close_record(g, now);
     }
     g->block_open = true;
+    g->begun_ns = now;
     if (records(g))
         takt_contract_begin(g->contract,
                             &(struct takt_contract_block){.due_ns = c->now_ns - g->lateness_ns,
@@ -255,9 +267,13 @@ static uint32_t run_block(struct takt_core *g, float *const *in, float *const *o
     }
     uint32_t count = frames_that_count(g, frames, in_frames);
     g->trim_frames = UINT32_MAX;
-    enum takt_next next = g->process(&b, g->arg);
-    if (g->out.edge.used)
-        takt_edge_decode(&g->out.edge, out, frames);
+    enum takt_next next = TAKT_CONTINUE;
+    if (takt_degrade_calls(g, &b)) {
+        next = g->process(&b, g->arg);
+        if (g->out.edge.used)
+            takt_edge_decode(&g->out.edge, out, frames);
+    }
+    takt_degrade_block(g, in, out, frames);
 
     if (next == TAKT_ABORT) {
         g->aborting = true;
@@ -350,13 +366,14 @@ static void deliver_output(struct takt_core *g, const struct takt_cycle *c, uint
         return;
     if (g->aborting)
         count = 0;
-    if (count && g->plays_out)
+    if (!out->port)
+        silence(out->host, out->channels, count, c->frames);
+    takt_degrade_output(g, count, c->frames);
+    if ((count || takt_degrade_sounds(g)) && g->plays_out)
         g->heard_left =
             atomic_load_explicit(&out->latency_frames, memory_order_relaxed) + c->frames;
-    if (!out->port) {
-        silence(out->host, out->channels, count, c->frames);
+    if (!out->port)
         return;
-    }
     if (g->away && out->port_is_driven) {
         port_lost(out, c->frames);
         return;
@@ -369,6 +386,7 @@ static void deliver_output(struct takt_core *g, const struct takt_cycle *c, uint
     if (status & TAKT_PORT_FULL) {
         g->flags |= TAKT_OUTPUT_OVERFLOW;
         g->contract_flags |= TAKT_CONTRACT_WORKER_FULL;
+        takt_degrade_sink_full(g);
     }
 }
 
@@ -402,7 +420,7 @@ static bool goes_on(struct takt_core *g)
 {
     if (g->aborting) {
         takt_core_move(g, TAKT_MOVE_ABORT);
-        return finish(g);
+        return takt_degrade_sounds(g) || finish(g);
     }
     if (!g->draining)
         return true;
@@ -432,8 +450,11 @@ static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
         count = run_direct(g, c->frames, in_frames);
     }
     deliver_output(g, c, count);
-    if (g->block_open)
-        close_record(g, g->contract ? clock_now(g) : 0);
+    if (g->block_open) {
+        int64_t end_ns = end_of_block(g);
+        close_record(g, end_ns);
+        takt_degrade_judge(g, end_ns);
+    }
     if (g->in_ended && !was_ended)
         takt_engine_event(&g->face, TAKT_EVENT_INPUT_ENDED, TAKT_OK, 0, g->last_frame, "");
     return goes_on(g);
@@ -447,6 +468,7 @@ static void host_block(struct takt_engine *face, uint32_t frames)
         return;
     atomic_store_explicit(&g->host_frames, frames, memory_order_relaxed);
     takt_core_adapt(g);
+    takt_degrade_new_queues(g);
     g->flags |= TAKT_PRIMING * g->adapted;
     if (g->contract)
         takt_contract_period(g->contract, frames);

@@ -1,6 +1,7 @@
 #include "stream/resolve.h"
 
 #include "base/fail.h"
+#include "stream/bypass.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -187,6 +188,21 @@ static int check_ranges(const struct takt_stream_cfg *cfg, struct takt_error *e)
     return 0;
 }
 
+static int check_degrading(const struct takt_stream_cfg *cfg, struct takt_error *e)
+{
+    if (!(cfg->fade_ms == TAKT_FADE_OFF || (cfg->fade_ms >= 0 && cfg->fade_ms <= 50)))
+        return takt_fail(e, TAKT_ERR_ARG, 0,
+                         "a fade of %g ms: it is above 0, up to 50, or TAKT_FADE_OFF",
+                         cfg->fade_ms);
+    const char *wrong = takt_bypass_check(&cfg->bypass);
+    if (wrong)
+        return takt_fail(e, TAKT_ERR_ARG, 0, "bypass: %s", wrong);
+    if (cfg->chain && (cfg->layout == TAKT_INTERLEAVED ||
+                       (cfg->format != TAKT_F32 && cfg->format != TAKT_SAMPLE_DEFAULT)))
+        return takt_fail(e, TAKT_ERR_ARG, 0, "a chain works on planar floats alone");
+    return 0;
+}
+
 /* The output's, since a gap there is heard at once; the input is bridged to it. */
 static void choose_clock(struct takt_plan *plan)
 {
@@ -271,6 +287,12 @@ int takt_plan_init(struct takt_plan *plan, const struct takt_stream_cfg *cfg, st
         err = resolve_channels(&plan->out, &cfg->out,
                                has_in ? plan->in.channels : natural_channels(&plan->out, false),
                                false, e);
+    if (!err)
+        err = check_degrading(cfg, e);
+    if (!err && cfg->bypass.mode == TAKT_BYPASS_DRY && plan->in.channels != plan->out.channels)
+        err = takt_fail(e, TAKT_ERR_ARG, 0,
+                        "bypass to the input needs as many input channels (%u) as output ones (%u)",
+                        plan->in.channels, plan->out.channels);
     if (err < 0)
         return err;
     choose_clock(plan);

@@ -50,8 +50,9 @@ const char *takt_state_name(enum takt_state state)
 
 const char *takt_event_name(enum takt_event_type type)
 {
-    static const char *const names[] = {"none", "started",     "finished",    "input_ended",
-                                        "xrun", "device_lost", "device_back", "sink_failed",
-                                        "log",  "host_block",  "sink_lost"};
+    static const char *const names[] = {"none",     "started",     "finished",    "input_ended",
+                                        "xrun",     "device_lost", "device_back", "sink_failed",
+                                        "log",      "host_block",  "sink_lost",   "bypassed",
+                                        "restored", "shed"};
     return (unsigned)type < sizeof names / sizeof *names ? names[type] : "unknown";
 }

@@ -13,7 +13,9 @@
 #include "rt/background.h"
 #include "rt/memory.h"
 #include "stream/bridge.h"
+#include "stream/chain.h"
 #include "stream/convert.h"
+#include "stream/degrade.h"
 #include "sync/futex.h"
 #include "takt/thread.h"
 #include "takt/time.h"
@@ -105,13 +107,35 @@ static void place_side(struct takt_side *side, struct layout *l, uint32_t host_f
         side->edge.data[b] = place(l, takt_edge_bytes(&side->edge, block_frames));
 }
 
+static uint32_t fade_frames(const struct takt_stream *s)
+{
+    double ms = s->plan.cfg.fade_ms != 0 ? s->plan.cfg.fade_ms : 2;
+    if (ms < 0)
+        return 0;
+    double frames = ms * s->engine.rate_hz / 1000;
+    return frames < 1 ? 1 : (uint32_t)frames;
+}
+
+static void place_seams(struct takt_stream *s, float *ramp, uint32_t fade)
+{
+    struct takt_core *g = &s->engine;
+    takt_soften_ramp(ramp, fade);
+    takt_soften_init(&g->in.seam, ramp, s->plan.cfg.fade_input_off ? 0 : fade,
+                     g->in.device_channels);
+    takt_soften_init(&g->out.seam, ramp, fade, g->out.channels);
+    takt_soften_init(&g->block_seam, ramp, fade, g->out.channels);
+}
+
 static int place_buffers(struct takt_stream *s, struct takt_error *e)
 {
     struct takt_core *g = &s->engine;
     uint32_t host = g->host_frames_max, block = s->actual.block_frames_max;
     bool queues = g->adapted || (g->block_frames && g->driver->host_block_max);
+    uint32_t fade = fade_frames(s);
+    float *ramp = NULL;
     struct layout l = {0};
     for (int pass = 0; pass < 2; pass++) {
+        ramp = place(&l, fade * sizeof(float));
         place_side(&g->in, &l, host, block, queues ? block + host : 0);
         place_side(&g->out, &l, host, block, queues ? 3 * block + host : 0);
         if (pass)
@@ -122,6 +146,7 @@ static int place_buffers(struct takt_stream *s, struct takt_error *e)
                              l.used);
         l = (struct layout){.base = s->buffers};
     }
+    place_seams(s, ramp, fade);
     return 0;
 }
 
@@ -248,6 +273,7 @@ static void settle(struct takt_stream *s)
     bool live_out = s->plan.out.backend && s->plan.out.backend->has_clock;
     g->rate_hz = c->rate_hz;
     g->frame_ns = 1e9 / c->rate_hz;
+    g->virtual_clock = c->clock == TAKT_CLOCK_VIRTUAL;
     g->block_frames = c->block_frames;
     g->host_frames_max =
         d->host_block_max > d->host_block_frames ? d->host_block_max : d->host_block_frames;
@@ -261,6 +287,14 @@ static void settle(struct takt_stream *s)
     g->tail_frames = c->tail_frames;
     g->process = c->process;
     g->arg = c->arg;
+    if (!c->process && c->chain) {
+        g->process = takt_chain_process;
+        g->arg = c->chain;
+    }
+    g->chain = c->chain;
+    g->bypass.cfg = c->bypass;
+    if (g->blocking)
+        g->bypass.cfg.mode = TAKT_BYPASS_OFF;
     g->finished = c->finished;
     g->finished_arg = c->arg;
     bool fixed = c->block_frames || !d->host_block_varies;
@@ -280,6 +314,17 @@ static void settle(struct takt_stream *s)
     };
 }
 
+static int bind_chain(struct takt_stream *s, struct takt_error *e)
+{
+    const struct takt_core *g = &s->engine;
+    struct takt_chain_use use = {.rate_hz = g->rate_hz,
+                                 .channels = g->out.channels,
+                                 .block_frames_max = s->actual.block_frames_max,
+                                 .host_frames = g->driver->host_block_frames,
+                                 .virtual_clock = g->virtual_clock};
+    return g->chain ? takt_chain_bind(g->chain, &use, e) : 0;
+}
+
 static int build(struct takt_stream *s, const struct takt_stream_cfg *cfg, struct takt_error *e)
 {
     struct takt_core *g = &s->engine;
@@ -288,7 +333,7 @@ static int build(struct takt_stream *s, const struct takt_stream_cfg *cfg, struc
     int err = takt_plan_init(&s->plan, cfg, e);
     if (err < 0)
         return err;
-    g->blocking = !c->process;
+    g->blocking = !c->process && !c->chain;
     enum takt_layout asked_layout = c->layout;
     if (g->blocking)
         c->layout = TAKT_INTERLEAVED; /* the rings hold whole frames */
@@ -301,7 +346,7 @@ static int build(struct takt_stream *s, const struct takt_stream_cfg *cfg, struc
     s->actual.layout = asked_layout;
     if ((err = open_port(s, &g->in, &s->plan.in, &c->in, true, e)) < 0 ||
         (err = open_port(s, &g->out, &s->plan.out, &c->out, false, e)) < 0 ||
-        (err = place_buffers(s, e)) < 0)
+        (err = place_buffers(s, e)) < 0 || (err = bind_chain(s, e)) < 0)
         return err;
     if (!c->contract_off &&
         (err = takt_contract_create(
@@ -351,6 +396,7 @@ void takt_core_reset(struct takt_core *g)
     g->lost_frames = g->position = g->last_frame = g->heard_left = g->away_since = 0;
     g->last_cycle_frames = 0;
     g->tail_left = g->tail_frames;
+    takt_degrade_reset(g);
     takt_dll_init(&g->dll, 1.0, g->rate_hz, g->driver->host_block_frames);
     if (g->contract)
         takt_contract_reset(g->contract);
@@ -486,7 +532,8 @@ static int64_t drain_ns(const struct takt_stream *s)
 {
     const struct takt_core *g = &s->engine;
     uint64_t frames = g->out.latency_frames + 4ull * s->actual.host_block_frames +
-                      g->adapter_frames + (g->blocking ? takt_blocking_pending_max(s) : 0);
+                      g->adapter_frames + g->out.seam.ramp_frames +
+                      (g->blocking ? takt_blocking_pending_max(s) : 0);
     return (int64_t)((double)frames * g->frame_ns);
 }
 
@@ -658,6 +705,27 @@ uint64_t takt_stream_position(const struct takt_stream *s)
 double takt_stream_cpu_load(const struct takt_stream *s)
 {
     return s->engine.contract ? takt_contract_cpu_load(s->engine.contract) : 0;
+}
+
+static uint64_t load(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+void takt_stream_health(const struct takt_stream *s, struct takt_health *out)
+{
+    const struct takt_health_shown *h = &s->engine.health;
+    const struct takt_chain *chain = s->engine.chain;
+    *out = (struct takt_health){
+        .is_bypassed = atomic_load_explicit(&h->is_bypassed, memory_order_relaxed),
+        .bypassed_since = load(&h->bypassed_since),
+        .bypasses = load(&h->bypasses),
+        .retries = load(&h->retries),
+        .bypassed_frames = load(&h->bypassed_frames),
+        .fades = load(&h->fades),
+        .shed = chain ? takt_chain_shed(chain) : 0,
+        .sheds = chain ? takt_chain_sheds(chain) : 0,
+    };
 }
 
 int takt_stream_event_fd(const struct takt_stream *s)

@@ -64,7 +64,7 @@ class Recording:
 
 def record(kind, path):
     ending, sample, channels = kind
-    return [TAKT, "record", path, "-i", "sim:tone=1000", "--seed", "7", "-q", "-b",
+    return [TAKT, "record", path, "-i", "sim:tone=1000", "--seed", "7", "-q", "--fade", "off", "-b",
             str(BLOCK_FRAMES), "-r", str(RATE_HZ), "-c", str(channels)] + (
                 ["-f", sample] if sample else [])
 

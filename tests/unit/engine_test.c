@@ -72,6 +72,7 @@ static void block_of_any_size_in_any_host_block_adds_what_is_reported(void)
             CHECK_INT(run_to_end(&(struct takt_stream_cfg){.in = {.device = "fake:", .channels = 2},
                                                            .out = {.device = "fake:"},
                                                            .block_frames = n,
+                                                           .fade_ms = TAKT_FADE_OFF,
                                                            .length_frames = 300,
                                                            .process = copy},
                                  &a),
@@ -369,6 +370,7 @@ static void starved_input_is_silence_flagged_and_counted(void)
         takt_stream_create(&(struct takt_stream_cfg){.in = {.device = "port:160", .channels = 1},
                                                      .out = {.device = "port:0"},
                                                      .block_frames = 16,
+                                                     .fade_ms = TAKT_FADE_OFF,
                                                      .process = note_flags},
                            &s, &e),
         0);
@@ -396,6 +398,7 @@ static void device_away_is_silence_and_two_events(void)
                                                            .out = {.device = "fake:"},
                                                            .block_frames = 16,
                                                            .length_frames = 320,
+                                                           .fade_ms = TAKT_FADE_OFF,
                                                            .process = note_flags},
                                  &s, &e),
               0);
@@ -660,6 +663,7 @@ static void blocking_write_and_read_move_every_frame_in_order(void)
                       &(struct takt_stream_cfg){.in = {.device = "fake:", .channels = 2},
                                                 .out = {.device = "fake:"},
                                                 .block_frames = 32,
+                                                .fade_ms = TAKT_FADE_OFF,
                                                 .buffer_frames = 20000,
                                                 .layout = planar ? TAKT_PLANAR : TAKT_INTERLEAVED},
                       &s, &e),

@@ -31,7 +31,20 @@ static struct fake_script {
     uint64_t short_at;             /* port: this read gives nothing in time */
     uint32_t pause_us;             /* between cycles */
     bool no_first_cycle;
+    float (*sample)(uint64_t frame, uint32_t channel); /* what the input is; default fake_sample */
+    uint32_t trouble;    /* one cycle in so many begins with an xrun, one with a time away; one read
+                            in so many gives too little; 0: none */
+    double late_periods; /* so late is every fourth wake-up, in periods */
+    bool host_changes;   /* … and one says that from now on the host's block is another one */
+    bool ports_keep_time; /* a source skips what is lost, a sink keeps as much silence */
 } script;
+
+/* What was heard of a frame that came out. */
+enum { FAKE_HEARD = 0, FAKE_AFTER_SILENCE, FAKE_UNHEARD };
+static unsigned char fake_fate[1 << 16];
+
+/* The driver's clock: a callback that takes time adds to cost. */
+static int64_t fake_clock_ns, fake_cost_ns;
 
 /* What came out. */
 static float fake_out[FAKE_CHANNELS][FAKE_FRAMES_MAX];
@@ -43,6 +56,24 @@ static _Atomic int fake_opened, fake_closed;
 static inline float fake_sample(uint64_t frame, uint32_t channel)
 {
     return (float)((frame * FAKE_CHANNELS + channel) % 32749 + 1) / 32768.0f;
+}
+
+static float scripted_sample(uint64_t frame, uint32_t channel)
+{
+    return script.sample ? script.sample(frame, channel) : fake_sample(frame, channel);
+}
+
+static unsigned fake_chance;
+
+static uint32_t fake_below(uint32_t n)
+{
+    fake_chance = fake_chance * 1103515245u + 12345u;
+    return fake_chance / 65536u % n;
+}
+
+static bool fake_trouble(void)
+{
+    return script.trouble && !fake_below(script.trouble);
 }
 
 struct fake_driver {
@@ -61,38 +92,55 @@ static void *fake_thread(void *arg)
     const float *ins[FAKE_CHANNELS] = {in[0], in[1], in[2], in[3]};
     float *outs[FAKE_CHANNELS] = {out[0], out[1], out[2], out[3]};
     uint64_t at = 0;
+    uint32_t host_frames = script.host_frames;
     unsigned chance = 1;
+    uint32_t away_left = 0;
+    bool was_away = false;
     bool more = !script.no_first_cycle;
     for (uint64_t n = 0; more && !d->quit && (!script.cycles_max || n < script.cycles_max); n++) {
-        uint32_t frames = script.host_frames;
+        if (script.host_changes && fake_trouble()) {
+            host_frames = 1 + fake_below(script.host_frames);
+            takt_engine_host_block(d->engine, host_frames);
+        }
+        uint32_t frames = host_frames;
         if (script.varies)
-            frames = 1 + (chance = chance * 1103515245u + 12345u) / 65536u % script.host_frames;
-        bool xrun = script.xrun_frames && n == script.xrun_at;
-        at += xrun ? script.xrun_frames : 0;
+            frames = 1 + (chance = chance * 1103515245u + 12345u) / 65536u % host_frames;
+        uint64_t lost = script.xrun_frames && n == script.xrun_at ? script.xrun_frames : 0;
+        lost = fake_trouble() ? 1 + fake_below(500) : lost;
+        bool xrun = lost;
+        at += lost;
         for (uint32_t c = 0; c < FAKE_CHANNELS; c++)
             for (uint32_t i = 0; i < frames; i++) {
-                in[c][i] = fake_sample(at + i, c);
+                in[c][i] = scripted_sample(at + i, c);
                 out[c][i] = 99; /* stale: the engine must write every frame */
             }
         int64_t due = (int64_t)((double)at * 1e9 / d->rate_hz);
         int64_t block = (int64_t)((double)frames * 1e9 / d->rate_hz);
-        bool away = n >= script.away_from && n < script.away_to;
+        away_left = away_left ? away_left - 1 : fake_trouble() ? 1 + fake_below(20) : 0;
+        bool away = (n >= script.away_from && n < script.away_to) || away_left;
+        int64_t wake = due + (n % 4 == 3 ? (int64_t)(script.late_periods * (double)block) : 0);
+        fake_clock_ns = fake_clock_ns > wake ? fake_clock_ns : wake;
         struct takt_cycle cycle = {.frames = frames,
                                    .in = d->base.serves_in ? ins : NULL,
                                    .out = d->base.serves_out ? outs : NULL,
                                    .flags = (xrun ? TAKT_INPUT_OVERFLOW : 0u) |
                                             (away ? TAKT_DEVICE_AWAY : 0u),
-                                   .lost_frames = xrun ? script.xrun_frames : 0,
+                                   .lost_frames = lost,
                                    .valid = 15,
                                    .due_known = true,
                                    .due_ns = due,
-                                   .now_ns = due,
+                                   .now_ns = fake_clock_ns,
                                    .deadline_ns = due + block,
                                    .in_first_ns = due - block,
                                    .out_first_ns = due + block};
         more = takt_engine_cycle(d->engine, &cycle);
         at += frames;
         fake_cycles = n + 1;
+        for (uint32_t i = 0; i < frames && fake_out_frames + i < FAKE_FRAMES_MAX; i++)
+            fake_fate[fake_out_frames + i] = away                       ? FAKE_UNHEARD
+                                             : !i && (xrun || was_away) ? FAKE_AFTER_SILENCE
+                                                                        : FAKE_HEARD;
+        was_away = away;
         for (uint32_t c = 0; d->base.serves_out && c < FAKE_CHANNELS; c++)
             for (uint32_t i = 0; i < frames && fake_out_frames + i < FAKE_FRAMES_MAX; i++)
                 fake_out[c][fake_out_frames + i] = out[c][i];
@@ -108,6 +156,7 @@ static int fake_start(struct takt_driver *base, struct takt_error *e)
 {
     struct fake_driver *d = (struct fake_driver *)base;
     fake_out_frames = fake_cycles = 0;
+    fake_clock_ns = fake_cost_ns = 0;
     d->quit = false;
     d->running = !pthread_create(&d->thread, NULL, fake_thread, d);
     return d->running ? 0 : takt_fail(e, TAKT_ERR_SYSTEM, 0, "no thread");
@@ -136,7 +185,9 @@ static void fake_close(struct takt_driver *base)
 
 static int64_t fake_now(struct takt_driver *base)
 {
-    return 0;
+    fake_clock_ns += fake_cost_ns;
+    fake_cost_ns = 0;
+    return fake_clock_ns;
 }
 
 static const struct takt_driver_ops fake_driver_ops = {
@@ -151,6 +202,7 @@ static int fake_open(const struct takt_driver_cfg *cfg, struct takt_driver **out
     d->base = (struct takt_driver){.ops = &fake_driver_ops,
                                    .host_block_frames = script.host_frames,
                                    .host_block_varies = script.varies,
+                                   .host_block_max = script.host_changes ? script.host_frames : 0,
                                    .serves_in = cfg->in_rest && !*cfg->in_rest,
                                    .serves_out = cfg->out_rest && !*cfg->out_rest,
                                    .latency_in_frames = script.latency_in,
@@ -177,9 +229,13 @@ static uint32_t fake_read(struct takt_port *base, float *const *out, uint32_t fr
         return 0;
     }
     uint32_t n = p->length - p->at < frames ? (uint32_t)(p->length - p->at) : frames;
+    if (fake_trouble() && p->length - p->at > n) {
+        *status = TAKT_PORT_SHORT;
+        n = fake_below(n);
+    }
     for (uint32_t c = 0; c < p->channels; c++)
         for (uint32_t i = 0; i < n; i++)
-            out[c][i] = fake_sample(p->at + i, c);
+            out[c][i] = scripted_sample(p->at + i, c);
     p->at += n;
     if (p->at == p->length)
         *status = TAKT_PORT_ENDED;
@@ -209,6 +265,23 @@ static void fake_port_close(struct takt_port *base)
     free(base);
 }
 
+static void fake_lost(struct takt_port *base, uint64_t frames)
+{
+    struct fake_port *p = (struct fake_port *)base;
+    if (p->length) {
+        p->at = p->length - p->at < frames ? p->length : p->at + frames;
+        return;
+    }
+    for (; frames && fake_out_frames < FAKE_FRAMES_MAX; frames--, fake_out_frames++)
+        for (uint32_t c = 0; c < p->channels; c++)
+            fake_out[c][fake_out_frames] = 0;
+}
+
+static const struct takt_port_ops fake_timed_ops = {.read = fake_read,
+                                                    .write = fake_write,
+                                                    .lost = fake_lost,
+                                                    .start = fake_port_start,
+                                                    .close = fake_port_close};
 static const struct takt_port_ops fake_port_ops = {
     .read = fake_read, .write = fake_write, .start = fake_port_start, .close = fake_port_close};
 
@@ -218,7 +291,9 @@ static int fake_open_port(const struct takt_port_cfg *cfg, struct takt_port **ou
     struct fake_port *p = calloc(1, sizeof *p);
     if (!p)
         return takt_fail(e, TAKT_ERR_NOMEM, 0, "out of memory");
-    *p = (struct fake_port){{&fake_port_ops}, cfg->channels, strtoull(cfg->rest, NULL, 10)};
+    *p = (struct fake_port){{script.ports_keep_time ? &fake_timed_ops : &fake_port_ops},
+                            cfg->channels,
+                            strtoull(cfg->rest, NULL, 10)};
     *out = &p->base;
     fake_opened++;
     return 0;

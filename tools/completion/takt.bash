@@ -20,7 +20,8 @@ _takt_candidates() {
     case $before in
     -f | --format) printf '%s\n' s16 s24 s32 f32 u8 ;;
     --latency) printf '%s\n' low high ;;
-    --priority) echo off ;;
+    --priority | --fade) echo off ;;
+    --bypass) printf '%s\n' silence dry ;;
     -i | --in | -o | --out) _takt_devices "$takt" && echo FILES ;;
     -r | --rate) printf '%s\n' 44100 48000 96000 ;;
     -b | --block | -c | --channels | -t | --time | --seed | --load | --buffer) ;;

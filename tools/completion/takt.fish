@@ -25,7 +25,7 @@ function __takt_after
 end
 
 function __takt_verb_is
-    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority -r --rate -b --block -c --channels -t --time --seed --blocks --load --html --buffer
+    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority --fade --bypass -r --rate -b --block -c --channels -t --time --seed --blocks --load --html --buffer
 end
 
 complete -c takt -n 'test (count (commandline -opc)) -eq 1' -f -a '(__takt_verbs)'
@@ -37,7 +37,8 @@ complete -c takt -n '__takt_verb_is help' -f -a '(__takt_verbs)'
 complete -c takt -n '__takt_after -i --in -o --out' -a '(__takt_devices)'
 complete -c takt -n '__takt_after -f --format' -f -a 's16 s24 s32 f32 u8'
 complete -c takt -n '__takt_after --latency' -f -a 'low high'
-complete -c takt -n '__takt_after --priority' -f -a off
+complete -c takt -n '__takt_after --priority --fade' -f -a off
+complete -c takt -n '__takt_after --bypass' -f -a 'silence dry'
 complete -c takt -n '__takt_after -r --rate' -f -a '44100 48000 96000'
 complete -c takt -n '__takt_after --blocks' -f -a '64,128,256'
 complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed --load --buffer' -f
