@@ -22,6 +22,9 @@ struct options {
     enum takt_sample format;
     enum takt_dither dither;
     uint64_t seed;
+    double hours;      /* of virtual time; 0: nobody said */
+    bool has_scenario; /* this one alone */
+    uint64_t scenario;
     int priority;
     bool json, strict, quiet, verbose, help, fast, watch;
     uint32_t blocks[BLOCKS_MAX]; /* that bench compares, ascending */
