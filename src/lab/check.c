@@ -120,7 +120,7 @@ void takt_lab_check_start(struct takt_lab *l)
     /* The queues are large, and are cleared by themselves. */
     size_t tail = offsetof(struct takt_lab_model, position);
     memset((char *)m + tail, 0, offsetof(struct takt_lab_model, read) - tail);
-    m->to_play = 0;
+    m->to_play = m->play_id = 0;
     m->overflowed = m->underflowed = m->begun = false;
     takt_lab_queue_clear(&m->log);
     takt_lab_queue_clear(&m->read);
@@ -139,6 +139,22 @@ void takt_lab_check_start(struct takt_lab *l)
     takt_lab_check_ear(l);
 }
 
+/* Frames are lost, and counted as far as the stream's length goes. Returns how many that are. */
+static uint64_t lose(struct takt_lab *l, uint64_t lost)
+{
+    struct takt_lab_model *m = &l->model;
+    uint64_t length = l->plan.length_frames;
+    if (length && m->position + lost > length)
+        lost = length > m->position ? length - m->position : 0;
+    m->position += lost;
+    m->lost += lost;
+    m->lost_pending += lost;
+    m->events[TAKT_EVENT_XRUN]++;
+    m->reasons |= 1u << TAKT_MISS_HOST_XRUN;
+    m->had_trouble = true;
+    return lost;
+}
+
 void takt_lab_check_host_block(struct takt_lab *l, uint32_t frames)
 {
     struct takt_lab_model *m = &l->model;
@@ -146,13 +162,14 @@ void takt_lab_check_host_block(struct takt_lab *l, uint32_t frames)
     takt_stream_actual(l->stream, &a);
     if (a.host_block_frames == frames)
         return;
-    uint64_t dropped = m->in.frames;
     m->events[TAKT_EVENT_HOST_BLOCK]++;
-    m->position += dropped;
-    m->lost += dropped;
-    m->lost_pending += dropped;
-    m->had_trouble = true;
+    if (m->adapted && m->in.frames + m->out.frames) {
+        m->flags |= m->in.frames ? TAKT_INPUT_OVERFLOW : 0u;
+        m->flags |= m->out.frames ? TAKT_OUTPUT_UNDERFLOW : 0u;
+        lose(l, m->in.frames);
+    }
     prime(l);
+    m->flags |= TAKT_PRIMING * m->adapted;
 }
 
 /* ---- Before a cycle -------------------------------------------------------------------------- */
@@ -165,17 +182,9 @@ static bool is_port(enum takt_lab_side side)
 static void expect_lost(struct takt_lab *l, const struct takt_cycle *c)
 {
     struct takt_lab_model *m = &l->model;
-    uint64_t lost = c->lost_frames, length = l->plan.length_frames;
-    if (length && m->position + lost > length)
-        lost = length > m->position ? length - m->position : 0;
-    m->position += lost;
-    m->lost += lost;
-    m->lost_pending += lost;
+    uint64_t lost = lose(l, c->lost_frames);
     m->in_port_due += is_port(l->plan.in) ? lost : 0;
     m->out_port_due += is_port(l->plan.out) ? lost : 0;
-    m->events[TAKT_EVENT_XRUN]++;
-    m->reasons |= 1u << TAKT_MISS_HOST_XRUN;
-    m->had_trouble = true;
     if (l->plan.out == TAKT_LAB_FILE)
         takt_lab_queue_push(&m->log, 0, lost, true);
 }
@@ -217,8 +226,7 @@ void takt_lab_check_before(struct takt_lab *l, const struct takt_cycle *c)
     m->flags |= c->flags;
     if (c->lost_frames || c->flags & losses)
         expect_lost(l, c);
-    if (c->now_ns - c->due_ns > (int64_t)(l->device.host_frames * l->device.frame_ns / 4))
-        m->reasons |= 1u << TAKT_MISS_LATE_WAKE;
+    m->is_late = c->now_ns - c->due_ns > (int64_t)(l->device.host_frames * l->device.frame_ns / 4);
     m->aborting |= l->order == TAKT_ORDER_ABORT;
     m->draining |= l->order == TAKT_ORDER_DRAIN && !l->plan.blocking;
     if (!m->draining && !m->aborting)
@@ -336,12 +344,23 @@ static void check_own_output(struct takt_lab *l, const struct takt_cycle *c, uin
     }
 }
 
+/* A source that has ended ends the stream when all that came of it is through, and its tail. */
+static void end_with_source(struct takt_lab *l, uint64_t under_way, uint32_t host)
+{
+    struct takt_lab_model *m = &l->model;
+    if (l->plan.in == TAKT_LAB_FILE && m->file_at == l->plan.source_frames)
+        m->in_ended |= takt_stream_event_count(l->stream, TAKT_EVENT_INPUT_ENDED) > 0;
+    if (!m->in_ended || m->in.frames || m->tail_left)
+        return;
+    m->draining |= m->adapted ? !l->plan.out || under_way < host : !m->block_ran;
+}
+
 /* Returns how many frames have left for the device. */
-static uint64_t check_output(struct takt_lab *l, const struct takt_cycle *c)
+static uint64_t check_output(struct takt_lab *l, const struct takt_cycle *c, uint64_t under_way)
 {
     struct takt_lab_model *m = &l->model;
     enum takt_lab_side out = l->plan.out;
-    uint64_t due = frames_due(l, m->wrote ? m->under_way : m->out.frames, c->frames);
+    uint64_t due = frames_due(l, under_way, c->frames);
     if (out == TAKT_LAB_OWN) {
         check_own_output(l, c, due);
     } else if (out == TAKT_LAB_FILE) {
@@ -420,7 +439,9 @@ void takt_lab_check_after(struct takt_lab *l, const struct takt_cycle *c, bool m
     struct takt_lab_model *m = &l->model;
     if (takt_lab_is_broken(l))
         return;
-    uint64_t left = l->plan.out ? check_output(l, c) : 0;
+    uint64_t under_way = m->wrote ? m->under_way : m->out.frames;
+    end_with_source(l, under_way, c->frames);
+    uint64_t left = l->plan.out ? check_output(l, c, under_way) : 0;
     if (left && (l->plan.out == TAKT_LAB_OWN || l->plan.out == TAKT_LAB_DRIVEN)) {
         m->heard_from = l->device.position;
         m->heard_frames = l->plan.latency_out + c->frames;

@@ -10,8 +10,8 @@
 typedef unsigned long long ull;
 
 static const double pi = 3.14159265358979323846;
-static const double glitch = 1e-3; /* a fade or a jump is ten times as much */
-enum { TONE_HZ = 1000, EAR_SETTLES_S = 1 };
+static const double glitch = 3e-3; /* a jump by one frame is more, at any rate */
+enum { TONE_HZ = 1000, EAR_SETTLES_S = 1, TROUBLE_S = 15 }; /* after the start, and after a loss */
 
 /* ---- The ear ---------------------------------------------------------------------------------- */
 
@@ -23,7 +23,7 @@ void takt_lab_check_ear(struct takt_lab *l)
     double w = 2 * pi * TONE_HZ / p->rate_hz;
     m->twice_cos = 2 * cos(w * (1 + p->other_ppm * 1e-6) / (1 + p->ppm * 1e-6));
     m->heard[0] = m->heard[1] = 0;
-    m->heard_well = 0;
+    m->ear_from = (uint64_t)EAR_SETTLES_S * p->rate_hz;
     m->gaps = 0;
 }
 
@@ -38,15 +38,14 @@ static void listen(struct takt_lab *l, const struct takt_block *b)
     m->gaps = a.bridge_gaps;
     m->had_trouble = false;
     if (excused)
-        m->heard_well = 0;
+        m->ear_from = b->position + (uint64_t)TROUBLE_S * l->plan.rate_hz;
     double worst = 0;
     for (uint32_t i = 0; i < b->frames; i++) {
         double off = fabs((double)x[i] - m->twice_cos * m->heard[0] + m->heard[1]);
-        if (m->heard_well > (uint64_t)EAR_SETTLES_S * l->plan.rate_hz + 2)
+        if (b->position + i > m->ear_from)
             worst = off > worst ? off : worst;
         m->heard[1] = m->heard[0];
         m->heard[0] = (double)x[i];
-        m->heard_well++;
     }
     if (worst > glitch)
         takt_lab_break(l, "a glitch of %.4f in what comes from another clock, and no count of it",

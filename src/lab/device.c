@@ -80,7 +80,8 @@ static int64_t driver_now(struct takt_driver *base)
 static int64_t draw_late(struct takt_lab *l, uint32_t frames)
 {
     double period = frames * l->device.frame_ns;
-    int64_t late = (int64_t)(period * 0.1 * takt_random_unit(&l->device.chance));
+    double usual = l->plan.in == TAKT_LAB_OTHER ? 30e3 : period * 0.1;
+    int64_t late = (int64_t)(usual * takt_random_unit(&l->device.chance));
     if (strikes(l, TAKT_FAULT_LATE_WAKE))
         late = (int64_t)(period * 3 * takt_random_unit(&l->device.chance));
     return late;

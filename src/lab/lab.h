@@ -81,7 +81,8 @@ struct takt_lab_model {
     uint64_t event_position;
     int64_t event_ns;
     struct takt_lab_block block;
-    uint32_t reasons, reasons_before; /* for a miss, 1 << cause: in this step and the last */
+    uint32_t reasons, reasons_before; /* for a miss, 1 << cause: of this block and the last */
+    bool is_late;                     /* this step was woken late: that goes for all its blocks */
     int64_t last_slack_ns;
     bool new_miss, new_miss_may; /* in this step; the last one's: */
     uint32_t new_reasons;
@@ -93,7 +94,7 @@ struct takt_lab_model {
     size_t heap_bytes, rt_bytes;
     /* The ear, for what comes from another clock. */
     double twice_cos, heard[2];
-    uint64_t heard_well, gaps;
+    uint64_t ear_from, gaps;
     bool had_trouble;
     /* Blocking read and write. */
     struct takt_lab_queue read;

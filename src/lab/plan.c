@@ -134,6 +134,10 @@ static void draw_blocks(struct takt_lab_plan *p, struct draw *d)
     p->block_frames = one_in(d, 4) ? 0 : one_in(d, 3) ? p->host_frames : draw_block(d);
     if (one_in(d, 4) && p->host_frames < p->block_frames && p->block_frames < 2048)
         p->host_frames = p->block_frames * (1 + (uint32_t)below(d, 2));
+    if (p->in == TAKT_LAB_OTHER) { /* blocks of a size at which two clocks can be kept together */
+        p->host_frames = 16 + p->host_frames % (p->rate_hz / 50);
+        p->block_frames = p->block_frames ? 16 + p->block_frames % (p->rate_hz / 50) : 0;
+    }
     p->varies = one_in(d, 5);
     p->host_max = one_in(d, 6) ? p->host_frames + (uint32_t)below(d, p->host_frames + 1) : 0;
     p->host_max = p->host_max > HOST_MAX ? HOST_MAX : p->host_max;
@@ -155,10 +159,12 @@ static void draw_faults(struct takt_lab_plan *p, struct draw *d)
         bool is_on = one_in(d, 2);
         uint32_t odds = (uint32_t)power(d, 100, f == TAKT_FAULT_AWAY ? 20000 : 100000);
         p->odds[f] = is_on && !quiet ? odds : 0;
+        p->odds[f] /= p->in == TAKT_LAB_OTHER ? 20 : 1; /* the ear needs some time of peace */
     }
     if (!is_live(p))
         p->odds[TAKT_FAULT_LOST] = p->odds[TAKT_FAULT_XRUN] = p->odds[TAKT_FAULT_AWAY] = 0;
-    if (!p->host_max)
+    /* What the adapter drops then is known only where each frame's way is. */
+    if (!p->host_max || p->in == TAKT_LAB_FILE || p->in == TAKT_LAB_OTHER)
         p->odds[TAKT_FAULT_HOST_BLOCK] = 0;
     p->odds[TAKT_FAULT_FREEWHEEL] /= 10;
     p->odds[TAKT_FAULT_DISK_SLOW] /= 50;
@@ -186,6 +192,8 @@ static void draw_end(struct takt_lab_plan *p, struct draw *d)
     if (disk)
         most = recording_frames / p->host_frames;
     p->steps = power(d, STEPS_LEAST, STEPS_MOST);
+    if (p->in == TAKT_LAB_OTHER)
+        p->steps *= 4;
     p->steps = p->steps < most ? p->steps : most + 1;
     p->end = ends[below(d, sizeof ends / sizeof *ends)];
     if (p->blocking && p->end != TAKT_LAB_ABORT && p->end != TAKT_LAB_DESTROY)
@@ -223,10 +231,8 @@ void takt_lab_plan_draw(struct takt_lab_plan *p, uint64_t seed, uint64_t number)
     draw_faults(p, &d);
     p->takes_events = !one_in(&d, 4);
     p->contract_off = one_in(&d, 16) || p->blocking;
-    if (p->in == TAKT_LAB_OTHER) { /* what is heard of it is a tone, and is checked by ear */
-        p->format = TAKT_F32;
-        p->rate_hz = p->rate_hz > 48000 ? 48000 : p->rate_hz;
-    }
+    if (p->in == TAKT_LAB_OTHER)
+        p->format = TAKT_F32; /* what is heard of it is a tone, and is checked by ear */
 }
 
 /* ---- Telling --------------------------------------------------------------------------------- */

@@ -171,8 +171,8 @@ static void end_stream(struct takt_lab *l)
         check_result(l, "abort", takt_stream_abort(s));
         break;
     default:
-        l->stream = NULL;
         takt_stream_destroy(s);
+        l->stream = NULL;
     }
 }
 
