@@ -10,7 +10,7 @@
 typedef unsigned long long ull;
 
 static const double pi = 3.14159265358979323846;
-static const double glitch = 3e-3; /* a jump by one frame is more, at any rate */
+static const double glitch = 1e-2; /* a jump by one frame is more, at any rate */
 enum { TONE_HZ = 1000, EAR_SETTLES_S = 1, TROUBLE_S = 15 }; /* after the start, and after a loss */
 
 /* ---- The ear ---------------------------------------------------------------------------------- */

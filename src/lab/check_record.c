@@ -53,11 +53,16 @@ static void check_events(struct takt_lab *l)
 {
     struct takt_lab_model *m = &l->model;
     struct takt_event ev;
-    while (l->plan.takes_events && takt_stream_next_event(l->stream, &ev) > 0)
+    uint64_t counts[TAKT_EVENT_TYPES], seen = 0, all = 0;
+    for (int t = 1; t < TAKT_EVENT_TYPES; t++) {
+        all += counts[t] = takt_stream_event_count(l->stream, (enum takt_event_type)t);
+        seen += m->events_seen[t];
+    }
+    while (l->plan.takes_events && seen < all && takt_stream_next_event(l->stream, &ev) > 0)
         take_event(l, &ev);
     for (int t = 1; t < TAKT_EVENT_TYPES; t++) {
         enum takt_event_type type = (enum takt_event_type)t;
-        uint64_t count = takt_stream_event_count(l->stream, type);
+        uint64_t count = counts[t];
         bool is_known = type != TAKT_EVENT_LOG && type != TAKT_EVENT_SINK_FAILED &&
                         (type != TAKT_EVENT_INPUT_ENDED || l->plan.in != TAKT_LAB_FILE) &&
                         ((type != TAKT_EVENT_DEVICE_LOST && type != TAKT_EVENT_DEVICE_BACK) ||

@@ -10,7 +10,8 @@
 #include <string.h>
 
 enum { HOST_MAX = 4096, STEPS_LEAST = 30, STEPS_MOST = 6000 };
-static const uint64_t frames_most = 6000000;      /* of a whole run */
+static const uint64_t frames_most = 6000000; /* of a whole run */
+static const uint64_t frames_most_long = 16000000;
 static const uint64_t recording_frames = 300000; /* a disk is slow */
 static const uint64_t source_frames_most = 200000;
 
@@ -143,6 +144,8 @@ static void draw_blocks(struct takt_lab_plan *p, struct draw *d)
     p->host_max = p->host_max > HOST_MAX ? HOST_MAX : p->host_max;
     if (p->host_max && p->host_max < p->host_frames)
         p->host_max = p->host_frames;
+    if (p->is_long)
+        p->host_frames = p->host_max = HOST_MAX / 2 + (uint32_t)below(d, HOST_MAX / 2);
     p->latency_in = one_in(d, 3) ? 0 : (uint32_t)below(d, 3ull * p->host_frames);
     p->latency_out = one_in(d, 3) ? 0 : (uint32_t)below(d, 3ull * p->host_frames);
 }
@@ -168,6 +171,8 @@ static void draw_faults(struct takt_lab_plan *p, struct draw *d)
         p->odds[TAKT_FAULT_HOST_BLOCK] = 0;
     p->odds[TAKT_FAULT_FREEWHEEL] /= 10;
     p->odds[TAKT_FAULT_DISK_SLOW] /= 50;
+    /* The adapter begins anew each time; a block has to come to its end now and then. */
+    p->odds[TAKT_FAULT_HOST_BLOCK] /= 1 + 8 * p->block_frames / p->host_frames;
     bool disk = p->in == TAKT_LAB_FILE || p->out == TAKT_LAB_FILE;
     if (!disk)
         p->odds[TAKT_FAULT_DISK_SLOW] = 0;
@@ -187,11 +192,11 @@ static void draw_end(struct takt_lab_plan *p, struct draw *d)
                                              TAKT_LAB_CALLBACK_DRAINS, TAKT_LAB_CALLBACK_ABORTS,
                                              TAKT_LAB_STOP,            TAKT_LAB_STOP,
                                              TAKT_LAB_ABORT,           TAKT_LAB_DESTROY};
-    uint64_t most = frames_most / (p->host_frames > p->block_frames ? p->host_frames : p->block_frames);
+    uint64_t most = (p->is_long ? frames_most_long : frames_most) / (p->host_frames > p->block_frames ? p->host_frames : p->block_frames);
     bool disk = p->in == TAKT_LAB_FILE || p->out == TAKT_LAB_FILE;
     if (disk)
         most = recording_frames / p->host_frames;
-    p->steps = power(d, STEPS_LEAST, STEPS_MOST);
+    p->steps = p->is_long ? STEPS_MOST : power(d, STEPS_LEAST, STEPS_MOST);
     if (p->in == TAKT_LAB_OTHER)
         p->steps *= 4;
     p->steps = p->steps < most ? p->steps : most + 1;
@@ -219,7 +224,9 @@ void takt_lab_plan_draw(struct takt_lab_plan *p, uint64_t seed, uint64_t number)
     struct draw d = {.r = takt_random_seed(takt_random_u64(&mix) ^ (number * 0xd1342543de82ef95u))};
     *p = (struct takt_lab_plan){.seed = takt_random_u64(&d.r), .number = number};
     draw_sides(p, &d);
-    p->rate_hz = draw_rate(&d);
+    bool disk = p->in == TAKT_LAB_FILE || p->out == TAKT_LAB_FILE;
+    p->is_long = one_in(&d, 8) && !disk && !p->blocking && p->in != TAKT_LAB_OTHER;
+    p->rate_hz = p->is_long ? 8000 : draw_rate(&d);
     draw_blocks(p, &d);
     draw_channels(p, &d);
     p->format = one_in(&d, 3) ? TAKT_F32 + (enum takt_sample)below(&d, 5) : TAKT_F32;
@@ -233,6 +240,8 @@ void takt_lab_plan_draw(struct takt_lab_plan *p, uint64_t seed, uint64_t number)
     p->contract_off = one_in(&d, 16) || p->blocking;
     if (p->in == TAKT_LAB_OTHER)
         p->format = TAKT_F32; /* what is heard of it is a tone, and is checked by ear */
+    if (p->in == TAKT_LAB_OTHER && p->rate_hz > 48000)
+        p->rate_hz = 48000;
 }
 
 /* ---- Telling --------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ struct takt_lab_plan {
     uint64_t end_step; /* when somebody ends it */
     uint64_t steps;    /* about so many there will be */
     int runs;          /* starts and ends of one stream */
+    bool is_long;      /* long blocks at a low rate: hours for little */
     bool blocking;     /* by read and write, not by a callback */
     uint32_t rate_hz, block_frames;
     uint32_t host_frames, host_max; /* host_max 0: the block stays */
