@@ -189,8 +189,8 @@ int verb_sim(struct options *o)
                                                         .arg = &s},
                             &r, &e);
     alarm(0);
-    status = err < 0 ? complain(o, EXIT_FAILED, "%s", e.text)
-                     : tell(&s, &r, takt_now_ns() - began_ns);
+    status =
+        err < 0 ? complain(o, EXIT_FAILED, "%s", e.text) : tell(&s, &r, takt_now_ns() - began_ns);
     signals_give_back(&s.signals);
     return status;
 }

@@ -63,9 +63,9 @@ struct takt_simulate_report {
 };
 
 struct takt_simulate_cfg {
-    uint64_t seed;  /* default 1 */
-    double hours;   /* of virtual time; default 1 */
-    bool only_one;  /* this scenario alone, however long it is */
+    uint64_t seed; /* default 1 */
+    double hours;  /* of virtual time; default 1 */
+    bool only_one; /* this scenario alone, however long it is */
     uint64_t scenario;
     const char *folder; /* for the recordings of some scenarios; default $TMPDIR, else /tmp */
     /* After each scenario; false ends the run. May be NULL. */

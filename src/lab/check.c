@@ -47,7 +47,8 @@ static bool is_silent(const unsigned char *at, enum takt_sample format, size_t s
     unsigned char zero = format == TAKT_U8 ? 128 : 0;
     if (stride == 1 && !zero) {
         for (size_t left = n * bytes; left; left -= left < sizeof zeros ? left : sizeof zeros)
-            if (memcmp(at + n * bytes - left, zeros, left < sizeof zeros ? left : sizeof zeros) != 0)
+            if (memcmp(at + n * bytes - left, zeros, left < sizeof zeros ? left : sizeof zeros) !=
+                0)
                 return false;
         return true;
     }
@@ -76,9 +77,9 @@ bool takt_lab_is_piece(struct takt_lab *l, const void *const *data, enum takt_sa
     size_t bytes = takt_sample_bytes(format), n = piece->frames;
     size_t stride = layout == TAKT_PLANAR ? 1 : channels;
     for (uint32_t c = 0; c < channels; c++) {
-        const unsigned char *from = layout == TAKT_PLANAR
-                                        ? (const unsigned char *)data[c] + at * bytes
-                                        : (const unsigned char *)data[0] + (at * channels + c) * bytes;
+        const unsigned char *from =
+            layout == TAKT_PLANAR ? (const unsigned char *)data[c] + at * bytes
+                                  : (const unsigned char *)data[0] + (at * channels + c) * bytes;
         uint32_t id = ids ? ids[c] : c;
         bool well = piece->silent
                         ? is_silent(from, format, stride, n)
@@ -92,7 +93,8 @@ bool takt_lab_is_piece(struct takt_lab *l, const void *const *data, enum takt_sa
 
 /* ---- The beginning --------------------------------------------------------------------------- */
 
-/* As takt/stream.h promises it: nothing where the block is the host's, else the least that works. */
+/* As takt/stream.h promises it: nothing where the block is the host's, else the least that works.
+ */
 static uint32_t adapter_frames(uint32_t block, uint32_t host, bool varies)
 {
     uint32_t a = block, b = host;
@@ -210,8 +212,8 @@ static void expect_input(struct takt_lab *l, const struct takt_cycle *c)
 void takt_lab_check_before(struct takt_lab *l, const struct takt_cycle *c)
 {
     struct takt_lab_model *m = &l->model;
-    static const uint32_t losses = TAKT_INPUT_OVERFLOW | TAKT_INPUT_UNDERFLOW |
-                                   TAKT_OUTPUT_OVERFLOW | TAKT_OUTPUT_UNDERFLOW;
+    static const uint32_t losses =
+        TAKT_INPUT_OVERFLOW | TAKT_INPUT_UNDERFLOW | TAKT_OUTPUT_OVERFLOW | TAKT_OUTPUT_UNDERFLOW;
     bool away = c->flags & TAKT_DEVICE_AWAY;
     m->cycle = c;
     m->gathered = m->counted = m->written = 0;
@@ -278,11 +280,10 @@ static void deliver(struct takt_lab *l, const void *const *data, uint32_t device
         takt_lab_hash(l, piece.silent ? 0 : piece.first + 1);
         if (p->out == TAKT_LAB_FILE)
             takt_lab_queue_push(&m->log, piece.first, piece.frames, piece.silent);
-        if (data && !takt_lab_is_piece(l, mapped, TAKT_F32, TAKT_PLANAR, p->out_channels, NULL, at,
-                                       &piece))
+        if (data &&
+            !takt_lab_is_piece(l, mapped, TAKT_F32, TAKT_PLANAR, p->out_channels, NULL, at, &piece))
             takt_lab_break(l, "what is played is not the %s %llu, which come next",
-                           piece.silent ? "silent frames from" : "frames from",
-                           (ull)piece.first);
+                           piece.silent ? "silent frames from" : "frames from", (ull)piece.first);
         at += piece.frames;
     }
     for (uint32_t ch = 0; data && ch < device_channels; ch++) {

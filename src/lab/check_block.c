@@ -13,7 +13,8 @@ static const double pi = 3.14159265358979323846;
 static const double glitch = 1e-2; /* a jump by one frame is more, at any rate */
 enum { TONE_HZ = 1000, EAR_SETTLES_S = 1, TROUBLE_S = 15 }; /* after the start, and after a loss */
 
-/* ---- The ear ---------------------------------------------------------------------------------- */
+/* ---- The ear ----------------------------------------------------------------------------------
+ */
 
 /* Three frames of a sine in a row say what the next has to be, whatever its phase. */
 void takt_lab_check_ear(struct takt_lab *l)
@@ -75,9 +76,8 @@ static void follow_recording(struct takt_lab *l, const struct takt_block *b)
         }
         one.silent = true;
         bool behind = at >= b->in_frames && m->file_at == p->source_frames;
-        if ((!may_be_late && !behind) ||
-            !takt_lab_is_piece(l, b->in_data, p->format, p->layout, p->in_channels, p->in_map, at,
-                               &one)) {
+        if ((!may_be_late && !behind) || !takt_lab_is_piece(l, b->in_data, p->format, p->layout,
+                                                            p->in_channels, p->in_map, at, &one)) {
             takt_lab_break(l, "frame %llu of the recording does not come next", (ull)m->file_at);
             return;
         }

@@ -131,8 +131,8 @@ static void write_some(struct takt_lab *l, unsigned char *memory)
     for (uint32_t c = 0; c < p->out_channels; c++) {
         const unsigned char *from = takt_lab_tape_at(l->tape, p->format, m->play_id, c);
         for (uint32_t i = 0; i < want; i++) {
-            size_t at = p->layout == TAKT_PLANAR ? (size_t)c * want + i
-                                                 : (size_t)i * p->out_channels + c;
+            size_t at =
+                p->layout == TAKT_PLANAR ? (size_t)c * want + i : (size_t)i * p->out_channels + c;
             memcpy(memory + at * bytes, from + i * bytes, bytes);
         }
     }

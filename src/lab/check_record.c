@@ -14,7 +14,8 @@ typedef unsigned long long ull;
 enum { LOOK_STEPS = 256 }; /* between two looks at what costs more than a step */
 enum { HEAP_SLACK = 65536 };
 
-/* ---- States ----------------------------------------------------------------------------------- */
+/* ---- States -----------------------------------------------------------------------------------
+ */
 
 /* docs/ARCHITECTURE.md has the table; a step may make two moves. */
 static void check_state(struct takt_lab *l, bool more)
@@ -32,7 +33,8 @@ static void check_state(struct takt_lab *l, bool more)
     m->state = state;
 }
 
-/* ---- Events ----------------------------------------------------------------------------------- */
+/* ---- Events -----------------------------------------------------------------------------------
+ */
 
 static void take_event(struct takt_lab *l, const struct takt_event *ev)
 {
@@ -90,7 +92,8 @@ static void check_piled_events(struct takt_lab *l)
         takt_lab_break(l, "a flood of events kept out the end");
 }
 
-/* ---- Misses ----------------------------------------------------------------------------------- */
+/* ---- Misses -----------------------------------------------------------------------------------
+ */
 
 void takt_lab_check_clock(struct takt_lab *l, int64_t now_ns)
 {
@@ -177,14 +180,14 @@ static void check_totals(struct takt_lab *l)
     if (s.blocks != m->recorded)
         takt_lab_break(l, "%llu blocks on record of %llu", (ull)s.blocks, (ull)m->recorded);
     if (s.frames != m->recorded_frames)
-        takt_lab_break(l, "%llu frames on record of %llu", (ull)s.frames,
-                       (ull)m->recorded_frames);
+        takt_lab_break(l, "%llu frames on record of %llu", (ull)s.frames, (ull)m->recorded_frames);
     if (s.lost_frames != m->recorded_lost)
         takt_lab_break(l, "%llu lost frames on record of %llu", (ull)s.lost_frames,
                        (ull)m->recorded_lost);
 }
 
-/* ---- Memory ----------------------------------------------------------------------------------- */
+/* ---- Memory -----------------------------------------------------------------------------------
+ */
 
 /* The heap may shrink a little while it runs, as the allocator sorts what was freed before; what
  * grows is taken by the stream. Its own memory stays as it is to the byte. */
@@ -202,7 +205,8 @@ static void check_memory(struct takt_lab *l, bool first)
                        m->heap_bytes + m->rt_bytes, bytes + rt_bytes);
 }
 
-/* ---- All of it -------------------------------------------------------------------------------- */
+/* ---- All of it --------------------------------------------------------------------------------
+ */
 
 void takt_lab_check_records(struct takt_lab *l, bool more)
 {

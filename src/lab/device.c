@@ -162,18 +162,18 @@ static bool run_cycle(struct takt_lab *l)
     d->starves = l->plan.in != TAKT_LAB_FILE && strikes(l, TAKT_FAULT_STARVED);
     d->is_full = l->plan.out != TAKT_LAB_FILE && strikes(l, TAKT_FAULT_FULL);
     draw_work(l, frames);
-    struct takt_cycle c = {
-        .frames = frames,
-        .flags = flags,
-        .lost_frames = lost,
-        .valid = TAKT_TIME_IN_FIRST | TAKT_TIME_NOW | TAKT_TIME_DEADLINE | TAKT_TIME_OUT_FIRST,
-        .due_known = true,
-        .due_ns = due,
-        .now_ns = d->now_ns,
-        .deadline_ns = time_of(d, d->position + frames + d->next_frames),
-        .owed_ns = missed > busy ? owed : 0,
-        .in_first_ns = time_of(d, d->position),
-        .out_first_ns = time_of(d, d->position + frames + d->next_frames)};
+    struct takt_cycle c = {.frames = frames,
+                           .flags = flags,
+                           .lost_frames = lost,
+                           .valid = TAKT_TIME_IN_FIRST | TAKT_TIME_NOW | TAKT_TIME_DEADLINE |
+                                    TAKT_TIME_OUT_FIRST,
+                           .due_known = true,
+                           .due_ns = due,
+                           .now_ns = d->now_ns,
+                           .deadline_ns = time_of(d, d->position + frames + d->next_frames),
+                           .owed_ns = missed > busy ? owed : 0,
+                           .in_first_ns = time_of(d, d->position),
+                           .out_first_ns = time_of(d, d->position + frames + d->next_frames)};
     lay_buffers(l, &c);
     takt_lab_check_before(l, &c);
     bool more = takt_engine_cycle(d->engine, &c);
@@ -302,7 +302,9 @@ static int driver_stop(struct takt_driver *base, int64_t timeout_ns, struct takt
 }
 
 /* Part of the lab. */
-static void driver_close(struct takt_driver *base) {}
+static void driver_close(struct takt_driver *base)
+{
+}
 
 static const struct takt_driver_ops driver_ops = {
     .start = driver_start, .stop = driver_stop, .close = driver_close, .now = driver_now};

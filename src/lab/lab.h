@@ -58,21 +58,21 @@ struct takt_lab_model {
     struct takt_lab_queue in, out;
     struct takt_lab_queue log; /* what a recording has to hold */
     uint64_t position, last_frame, shown;
-    uint64_t lost, lost_pending; /* counted in all; since the last block */
+    uint64_t lost, lost_pending;          /* counted in all; since the last block */
     uint64_t in_port_lost, out_port_lost; /* as the ports were told, and should have been: */
     uint64_t in_port_due, out_port_due;
-    uint64_t under_way; /* frames of output, before this step's were written */
+    uint64_t under_way;             /* frames of output, before this step's were written */
     const struct takt_cycle *cycle; /* of this step, while it runs */
-    uint64_t out_id;             /* of the next frame that the callback makes */
+    uint64_t out_id;                /* of the next frame that the callback makes */
     uint64_t tail_left;
     uint32_t flags; /* that the next block has to have */
     bool adapted, started, away, draining, aborting, in_ended, finished;
-    bool read_is_due, wrote; /* in this step */
-    uint32_t gathered; /* frames of input in this step */
-    uint32_t counted;  /* frames of output that were made in this step */
-    uint32_t written;  /* frames that a port was given in this step */
-    uint64_t heard_from, heard_frames; /* when the last sound left, and how long it takes */
-    uint64_t file_at; /* the next frame of a recording that is played */
+    bool read_is_due, wrote;             /* in this step */
+    uint32_t gathered;                   /* frames of input in this step */
+    uint32_t counted;                    /* frames of output that were made in this step */
+    uint32_t written;                    /* frames that a port was given in this step */
+    uint64_t heard_from, heard_frames;   /* when the last sound left, and how long it takes */
+    uint64_t file_at;                    /* the next frame of a recording that is played */
     uint64_t block_position, block_lost; /* of the last block */
     uint32_t block_frames;
     bool block_ran; /* in this step */
@@ -173,8 +173,8 @@ enum takt_next takt_lab_process(const struct takt_block *b, void *lab);
 void takt_lab_finished(uint64_t last_frame, void *lab);
 /* Frames of planar or interleaved memory against the tape. ids: the tape's channel of each. */
 bool takt_lab_is_piece(struct takt_lab *l, const void *const *data, enum takt_sample format,
-                       enum takt_layout layout, uint32_t channels, const uint16_t *ids,
-                       uint64_t at, const struct takt_lab_piece *piece);
+                       enum takt_layout layout, uint32_t channels, const uint16_t *ids, uint64_t at,
+                       const struct takt_lab_piece *piece);
 
 /* check_blocking.c: what the callback of blocking read and write makes of a cycle; and a turn of
  * the user's, on the control thread. */

@@ -45,7 +45,8 @@ static uint32_t draw_block(struct draw *d)
 
 static uint32_t draw_rate(struct draw *d)
 {
-    static const uint32_t rates[] = {8000, 8000, 8000, 8000, 11025, 16000, 22050, 44100, 48000, 96000};
+    static const uint32_t rates[] = {8000,  8000,  8000,  8000,  11025,
+                                     16000, 22050, 44100, 48000, 96000};
     return rates[below(d, sizeof rates / sizeof *rates)];
 }
 
@@ -58,7 +59,7 @@ static bool has_clock(enum takt_lab_side side)
 
 static enum takt_lab_side draw_side(struct draw *d)
 {
-    static const enum takt_lab_side sides[] = {TAKT_LAB_OWN,    TAKT_LAB_OWN, TAKT_LAB_OWN,
+    static const enum takt_lab_side sides[] = {TAKT_LAB_OWN, TAKT_LAB_OWN, TAKT_LAB_OWN,
                                                TAKT_LAB_DRIVEN, TAKT_LAB_PORT};
     return sides[below(d, sizeof sides / sizeof *sides)];
 }
@@ -188,11 +189,11 @@ static void draw_faults(struct takt_lab_plan *p, struct draw *d)
 
 static void draw_end(struct takt_lab_plan *p, struct draw *d)
 {
-    static const enum takt_lab_end ends[] = {TAKT_LAB_LENGTH,          TAKT_LAB_LENGTH,
-                                             TAKT_LAB_CALLBACK_DRAINS, TAKT_LAB_CALLBACK_ABORTS,
-                                             TAKT_LAB_STOP,            TAKT_LAB_STOP,
-                                             TAKT_LAB_ABORT,           TAKT_LAB_DESTROY};
-    uint64_t most = (p->is_long ? frames_most_long : frames_most) / (p->host_frames > p->block_frames ? p->host_frames : p->block_frames);
+    static const enum takt_lab_end ends[] = {
+        TAKT_LAB_LENGTH, TAKT_LAB_LENGTH, TAKT_LAB_CALLBACK_DRAINS, TAKT_LAB_CALLBACK_ABORTS,
+        TAKT_LAB_STOP,   TAKT_LAB_STOP,   TAKT_LAB_ABORT,           TAKT_LAB_DESTROY};
+    uint64_t most = (p->is_long ? frames_most_long : frames_most) /
+                    (p->host_frames > p->block_frames ? p->host_frames : p->block_frames);
     bool disk = p->in == TAKT_LAB_FILE || p->out == TAKT_LAB_FILE;
     if (disk)
         most = recording_frames / p->host_frames;
@@ -249,9 +250,8 @@ void takt_lab_plan_draw(struct takt_lab_plan *p, uint64_t seed, uint64_t number)
 int takt_lab_plan_text(const struct takt_lab_plan *p, char *to, size_t size)
 {
     static const char *const sides[] = {"none", "own", "driven", "port", "file", "other"};
-    static const char *const ends[] = {"length",          "source ends", "callback drains",
-                                       "callback aborts", "stop",        "abort",
-                                       "destroy"};
+    static const char *const ends[] = {
+        "length", "source ends", "callback drains", "callback aborts", "stop", "abort", "destroy"};
     char block[32] = "the host's";
     if (p->block_frames)
         snprintf(block, sizeof block, "%u", p->block_frames);

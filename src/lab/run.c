@@ -25,7 +25,8 @@ typedef unsigned long long ull;
 
 enum { TIMEOUT_MS = 3000, PATIENCE_S = 20 };
 
-/* ---- The disk --------------------------------------------------------------------------------- */
+/* ---- The disk ---------------------------------------------------------------------------------
+ */
 
 static struct takt_lab *disk_of;
 
@@ -91,12 +92,12 @@ static void compare_recording(struct takt_lab *l, void *file, uint64_t frames)
             takt_lab_break(l, "the recording cannot be read at frame %llu", (ull)i);
             return;
         }
-        bool well = takt_lab_is_piece(l, &at, TAKT_F32, TAKT_INTERLEAVED, p->out_channels, NULL, 0,
-                                      &one);
+        bool well =
+            takt_lab_is_piece(l, &at, TAKT_F32, TAKT_INTERLEAVED, p->out_channels, NULL, 0, &one);
         one.silent = true;
-        if (!well && !(p->odds[TAKT_FAULT_DISK_SLOW] &&
-                       takt_lab_is_piece(l, &at, TAKT_F32, TAKT_INTERLEAVED, p->out_channels, NULL,
-                                         0, &one)))
+        if (!well &&
+            !(p->odds[TAKT_FAULT_DISK_SLOW] && takt_lab_is_piece(l, &at, TAKT_F32, TAKT_INTERLEAVED,
+                                                                 p->out_channels, NULL, 0, &one)))
             takt_lab_break(l, "frame %llu of the recording is not what was played", (ull)i);
     }
 }
@@ -129,11 +130,14 @@ static bool make_recording(struct takt_lab *l)
     return false;
 }
 
-static void check_recording(struct takt_lab *l) {}
+static void check_recording(struct takt_lab *l)
+{
+}
 
 #endif
 
-/* ---- Turns ------------------------------------------------------------------------------------ */
+/* ---- Turns ------------------------------------------------------------------------------------
+ */
 
 static enum takt_lab_turn await_turn(struct takt_lab *l)
 {
@@ -194,7 +198,8 @@ static void attend(struct takt_lab *l)
     }
 }
 
-/* ---- A stream --------------------------------------------------------------------------------- */
+/* ---- A stream ---------------------------------------------------------------------------------
+ */
 
 static struct takt_stream_cfg settings(struct takt_lab *l, char *in, size_t in_size)
 {
@@ -317,5 +322,6 @@ void takt_lab_run(struct takt_lab *l, uint64_t seed, uint64_t number)
     if (!takt_lab_is_broken(l) && next_descriptor() != descriptor)
         takt_lab_break(l, "destroy left a descriptor open");
     if (l->cfg->trace)
-        takt_lab_tell(l, "  %llu steps, %.3f virtual s", (ull)l->step, (double)l->device.now_ns / 1e9);
+        takt_lab_tell(l, "  %llu steps, %.3f virtual s", (ull)l->step,
+                      (double)l->device.now_ns / 1e9);
 }

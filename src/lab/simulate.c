@@ -33,7 +33,8 @@ void takt_simulate_where(uint64_t *scenario, uint64_t *step)
     *step = l ? l->step : 0;
 }
 
-/* ---- Memory ----------------------------------------------------------------------------------- */
+/* ---- Memory -----------------------------------------------------------------------------------
+ */
 
 static bool lay_memory(struct takt_lab *l)
 {
@@ -57,7 +58,8 @@ static void give_back(struct takt_lab *l)
     free(l);
 }
 
-/* What all scenarios together leave on the heap stays within what the allocator keeps for itself. */
+/* What all scenarios together leave on the heap stays within what the allocator keeps for itself.
+ */
 static void check_heap(struct takt_lab *l, size_t *warm)
 {
     struct mallinfo2 heap = mallinfo2();
@@ -69,7 +71,8 @@ static void check_heap(struct takt_lab *l, size_t *warm)
                        WARM_SCENARIOS);
 }
 
-/* ---- The run ---------------------------------------------------------------------------------- */
+/* ---- The run ----------------------------------------------------------------------------------
+ */
 
 static void run_all(struct takt_lab *l)
 {

@@ -802,9 +802,9 @@ static void create_with_named_devices_asks_for_no_list(void)
     struct takt_error e;
     fake_listed = 0;
     script = (struct fake_script){.host_frames = 64};
-    CHECK_INT(takt_stream_create(&(struct takt_stream_cfg){.in = {.device = "fake:"},
-                                                           .out = {.device = "port:"}},
-                                 &s, &e),
+    CHECK_INT(takt_stream_create(
+                  &(struct takt_stream_cfg){.in = {.device = "fake:"}, .out = {.device = "port:"}},
+                  &s, &e),
               0);
     CHECK_INT(fake_listed, 0);
     takt_stream_destroy(s);

@@ -23,7 +23,7 @@ _takt_candidates() {
     --priority) echo off ;;
     -i | --in | -o | --out) _takt_devices "$takt" && echo FILES ;;
     -r | --rate) printf '%s\n' 44100 48000 96000 ;;
-    -b | --block | -c | --channels | -t | --time | --seed | --load) ;;
+    -b | --block | -c | --channels | -t | --time | --seed | --load | --hours | --scenario) ;;
     --blocks) printf '%s\n' 64,128,256 ;;
     --html) echo FILES ;;
     *)
@@ -31,7 +31,7 @@ _takt_candidates() {
         *:-*) _takt_options "$takt" "$verb" ;;
         help:*) _takt_verbs "$takt" ;;
         bench:*) echo gain= ;;
-        latency:*) ;;
+        latency:* | sim:*) ;;
         run:g*) echo gain= && echo FILES ;;
         meter:* | devices:* | run:*) _takt_devices "$takt" && echo FILES ;;
         *) echo FILES ;;

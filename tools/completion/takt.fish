@@ -25,7 +25,7 @@ function __takt_after
 end
 
 function __takt_verb_is
-    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority -r --rate -b --block -c --channels -t --time --seed --blocks --load --html
+    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority -r --rate -b --block -c --channels -t --time --seed --blocks --load --html --hours --scenario
 end
 
 complete -c takt -n 'test (count (commandline -opc)) -eq 1' -f -a '(__takt_verbs)'
