@@ -145,6 +145,8 @@ static void draw_blocks(struct takt_lab_plan *p, struct draw *d)
     p->host_max = p->host_max > HOST_MAX ? HOST_MAX : p->host_max;
     if (p->host_max && p->host_max < p->host_frames)
         p->host_max = p->host_frames;
+    if (p->is_long && p->block_frames && p->block_frames < 256)
+        p->block_frames += 256; /* many short ones in a long block are dear */
     if (p->is_long)
         p->host_frames = p->host_max = HOST_MAX / 2 + (uint32_t)below(d, HOST_MAX / 2);
     p->latency_in = one_in(d, 3) ? 0 : (uint32_t)below(d, 3ull * p->host_frames);
