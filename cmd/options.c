@@ -27,6 +27,8 @@ const struct option_info option_infos[] = {
     {"--bypass", "WITH", "silence or dry, instead of effects that overrun"},
     {"--fast", NULL, "on a virtual clock: fast, and alike on every run"},
     {"--seed", "N", "of all chance in sim: and dither; 1 by default"},
+    {"--hours", "H", "so many hours of virtual time; 1 by default"},
+    {"--scenario", "N", "this scenario alone, counted from 0"},
     {"--priority", "P", "real-time priority 1 to 98, or off; 70 by default"},
     {"-w, --watch", NULL, "go on, and tell of every change"},
     {"--json", NULL, "JSON lines on stdout; the last one is the summary"},
@@ -183,9 +185,9 @@ bool option_in(const struct option_info *info, const char *list)
 
 static int unknown_option(const struct options *o, const char *name)
 {
-    const char *longs[32];
+    const char *longs[40];
     int n = 0;
-    for (const struct option_info *i = option_infos; i->names && n < 31; i++)
+    for (const struct option_info *i = option_infos; i->names && n < 39; i++)
         longs[n++] = strstr(i->names, "--");
     longs[n] = NULL;
     char bare[32];
@@ -327,6 +329,13 @@ static int take(struct options *o, const struct option_info *info, const char *n
     } else if (!strcmp(key, "seed")) {
         if (!read_whole(v, 1, UINT64_MAX / 16, &o->seed))
             return bad(o, name, v, "not a whole number from 1 on");
+    } else if (!strcmp(key, "hours")) {
+        if (!read_seconds(v, 1e-6, 1e6, &o->hours))
+            return bad(o, name, v, "not a number of hours above 0; try 10");
+    } else if (!strcmp(key, "scenario")) {
+        o->has_scenario = read_whole(v, 0, UINT64_MAX / 16, &o->scenario);
+        if (!o->has_scenario)
+            return bad(o, name, v, "not a whole number from 0 on");
     } else if (!strcmp(key, "priority")) {
         if (!strcmp(v, "off"))
             n = 0;

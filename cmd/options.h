@@ -23,6 +23,9 @@ struct options {
     enum takt_sample format;
     enum takt_dither dither;
     uint64_t seed;
+    double hours;      /* of virtual time; 0: nobody said */
+    bool has_scenario; /* this one alone */
+    uint64_t scenario;
     int priority;
     double fade_ms; /* as in takt_stream_cfg */
     enum takt_bypass_mode bypass;

@@ -18,6 +18,7 @@
 #include "takt/resample.h"
 #include "takt/ring.h"
 #include "takt/roundtrip.h"
+#include "takt/simulate.h"
 #include "takt/snapshot.h"
 #include "takt/stream.h"
 #include "takt/thread.h"

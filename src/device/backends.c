@@ -20,6 +20,8 @@ const struct takt_backend *const takt_backends[] = {
     &takt_backend_file,
 #endif
     &takt_backend_null,
+    &takt_backend_lab,
+    &takt_backend_labport,
     NULL,
 };
 /* clang-format on */

@@ -11,5 +11,6 @@ extern const struct takt_backend takt_backend_portaudio;
 extern const struct takt_backend takt_backend_sim;
 extern const struct takt_backend takt_backend_file;
 extern const struct takt_backend takt_backend_null;
+extern const struct takt_backend takt_backend_lab, takt_backend_labport; /* device/plug.h */
 
 #endif

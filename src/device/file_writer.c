@@ -89,11 +89,18 @@ int takt_file_writer_open(const struct takt_file_writer_cfg *cfg, struct takt_fi
                             : takt_encoded_open(cfg, kind == KIND_FLAC, out, e);
 }
 
+static ssize_t (*write_at)(int fd, const void *data, size_t bytes, off_t offset) = pwrite;
+
+void takt_file_disk(ssize_t (*disk)(int fd, const void *data, size_t bytes, off_t offset))
+{
+    write_at = disk ? disk : pwrite;
+}
+
 int takt_file_write_at(int fd, const void *data, size_t bytes, uint64_t offset)
 {
     const char *from = data;
     while (bytes) {
-        ssize_t n = pwrite(fd, from, bytes, (off_t)offset);
+        ssize_t n = write_at(fd, from, bytes, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct takt_file_writer;
 
@@ -54,6 +55,10 @@ int takt_wav_open(const struct takt_file_writer_cfg *cfg, struct takt_file_write
                   struct takt_error *e);
 int takt_encoded_open(const struct takt_file_writer_cfg *cfg, bool flac,
                       struct takt_file_writer **out, struct takt_error *e);
+
+/* From now on recordings are written by this instead of pwrite, for simulations of a disk that
+ * fails; NULL: by pwrite. Thread: any, while none is being made. */
+void takt_file_disk(ssize_t (*disk)(int fd, const void *data, size_t bytes, off_t offset));
 
 /* Writes all of it at the offset; 0, or the errno. */
 int takt_file_write_at(int fd, const void *data, size_t bytes, uint64_t offset);

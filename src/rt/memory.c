@@ -8,6 +8,7 @@
 #include "takt/memory.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +20,9 @@ struct front {
     size_t bytes;
     bool locked;
 };
+
+static _Atomic size_t taken;
+static _Atomic int fails_in; /* the piece at which it comes to 0 is not to be had */
 
 static struct front *front_of(const void *memory)
 {
@@ -45,9 +49,14 @@ void *takt_rt_alloc(size_t bytes)
 {
     size_t whole = round_up(bytes, FRONT);
     whole = whole == SIZE_MAX ? whole : whole + FRONT;
+    if (atomic_load(&fails_in) > 0 && atomic_fetch_sub(&fails_in, 1) == 1) {
+        errno = ENOMEM;
+        return NULL;
+    }
     char *at = map(whole);
     if (!at)
         return NULL;
+    atomic_fetch_add(&taken, whole);
     memset(at, 0, whole); /* touches every page, whether it can be locked or not */
     struct front *front = (struct front *)(void *)at;
     front->bytes = whole;
@@ -57,8 +66,21 @@ void *takt_rt_alloc(size_t bytes)
 
 void takt_rt_free(void *memory)
 {
-    if (memory)
-        munmap(front_of(memory), front_of(memory)->bytes);
+    if (!memory)
+        return;
+    size_t whole = front_of(memory)->bytes;
+    atomic_fetch_sub(&taken, whole);
+    munmap(front_of(memory), whole);
+}
+
+size_t takt_rt_alloc_bytes(void)
+{
+    return atomic_load(&taken);
+}
+
+void takt_rt_alloc_fail(int nth)
+{
+    atomic_store(&fails_in, nth);
 }
 
 bool takt_rt_is_locked(const void *memory)

@@ -17,6 +17,11 @@
 void *takt_rt_alloc(size_t bytes);
 void takt_rt_free(void *memory); /* NULL is fine */
 
+/* For simulations: how much is taken and not given back, and a try that fails: the nth piece from
+ * now on is not to be had, once; 0: all are. Thread: any. RT: yes. */
+size_t takt_rt_alloc_bytes(void);
+void takt_rt_alloc_fail(int nth);
+
 /* Was the piece locked, or only touched? Thread: any. RT: yes. */
 bool takt_rt_is_locked(const void *memory);
 

@@ -460,6 +460,21 @@ static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
     return goes_on(g);
 }
 
+/* The adapter begins anew, and what is in its queues is lost: captured frames that no callback saw,
+ * over which the position goes on, and made ones that nobody will hear. */
+static void drop_queues(struct takt_core *g)
+{
+    uint32_t unseen = g->in.fifo.fill, unheard = g->out.fifo.fill;
+    if (!g->adapted || !(unseen + unheard))
+        return;
+    uint64_t lost = lost_frames_that_count(g, unseen);
+    g->position += lost;
+    g->lost_frames += lost;
+    g->flags |= (unseen ? TAKT_INPUT_OVERFLOW : 0u) | (unheard ? TAKT_OUTPUT_UNDERFLOW : 0u);
+    g->contract_flags |= TAKT_CONTRACT_HOST_XRUN;
+    takt_engine_event(&g->face, TAKT_EVENT_XRUN, TAKT_OK, 0, unseen + unheard, "");
+}
+
 static void host_block(struct takt_engine *face, uint32_t frames)
 {
     struct takt_core *g = (struct takt_core *)face;
@@ -467,6 +482,7 @@ static void host_block(struct takt_engine *face, uint32_t frames)
     if (frames == atomic_load_explicit(&g->host_frames, memory_order_relaxed))
         return;
     atomic_store_explicit(&g->host_frames, frames, memory_order_relaxed);
+    drop_queues(g);
     takt_core_adapt(g);
     takt_degrade_new_queues(g);
     g->flags |= TAKT_PRIMING * g->adapted;

@@ -35,20 +35,22 @@ static void wished(char *id, size_t size, const char *variable)
         memcpy(id, wish, strlen(wish) + 1);
 }
 
-static void choose(char *id, size_t size, const char *variable, bool is_input)
-{
-    wished(id, size, variable);
-    if (!*id)
-        first_live(is_input, id, size);
-}
-
-void takt_defaults_get(struct takt_defaults *out)
+void takt_defaults_wished(struct takt_defaults *out)
 {
     pthread_mutex_lock(&lock);
     *out = set;
     pthread_mutex_unlock(&lock);
-    choose(out->in_device, sizeof out->in_device, "TAKT_IN", true);
-    choose(out->out_device, sizeof out->out_device, "TAKT_OUT", false);
+    wished(out->in_device, sizeof out->in_device, "TAKT_IN");
+    wished(out->out_device, sizeof out->out_device, "TAKT_OUT");
+}
+
+void takt_defaults_get(struct takt_defaults *out)
+{
+    takt_defaults_wished(out);
+    if (!*out->in_device)
+        first_live(true, out->in_device, sizeof out->in_device);
+    if (!*out->out_device)
+        first_live(false, out->out_device, sizeof out->out_device);
 }
 
 int takt_defaults_set(const struct takt_defaults *d, struct takt_error *e)
@@ -83,11 +85,7 @@ static bool has_clock(const struct takt_device_info *d)
 void takt_devices_mark_defaults(struct takt_device_info *list, size_t count)
 {
     struct takt_defaults wish;
-    pthread_mutex_lock(&lock);
-    wish = set;
-    pthread_mutex_unlock(&lock);
-    wished(wish.in_device, sizeof wish.in_device, "TAKT_IN");
-    wished(wish.out_device, sizeof wish.out_device, "TAKT_OUT");
+    takt_defaults_wished(&wish);
     const char *in = *wish.in_device ? wish.in_device : NULL;
     const char *out = *wish.out_device ? wish.out_device : NULL;
     for (size_t i = 0; i < count; i++) {

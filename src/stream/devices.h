@@ -4,6 +4,10 @@
 
 #include "stream/device.h"
 
+/* The defaults as far as they were set or the environment says; asks no sound system, so a device
+ * that nobody chose is "". Thread: any. RT: no. */
+void takt_defaults_wished(struct takt_defaults *out);
+
 enum { TAKT_LIST_MAX = 256 }; /* devices of one backend */
 
 /* Which of a whole list are the defaults: what was set, else the environment's, else the first with

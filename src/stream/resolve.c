@@ -2,6 +2,7 @@
 
 #include "base/fail.h"
 #include "stream/bypass.h"
+#include "stream/devices.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -275,7 +276,7 @@ int takt_plan_init(struct takt_plan *plan, const struct takt_stream_cfg *cfg, st
         return takt_fail(e, TAKT_ERR_ARG, 0, "no settings: give a struct takt_stream_cfg");
     plan->cfg = *cfg;
     struct takt_defaults defaults;
-    takt_defaults_get(&defaults);
+    takt_defaults_wished(&defaults); /* who names devices waits for no other sound system */
     fill_defaults(&plan->cfg, &defaults);
     int err = check_ranges(cfg, e);
     bool has_in = is_used(&cfg->in), has_out = is_used(&cfg->out);

@@ -799,6 +799,24 @@ static void defaults_decide_where_settings_are_silent(void)
     CHECK_INT(takt_defaults_set(&(struct takt_defaults){0}, &e), 0);
 }
 
+/* A sound system that hangs, or takes its time, is none of the business of a stream on others. */
+static void create_with_named_devices_asks_for_no_list(void)
+{
+    struct takt_stream *s;
+    struct takt_error e;
+    fake_listed = 0;
+    script = (struct fake_script){.host_frames = 64};
+    CHECK_INT(takt_stream_create(
+                  &(struct takt_stream_cfg){.in = {.device = "fake:"}, .out = {.device = "port:"}},
+                  &s, &e),
+              0);
+    CHECK_INT(fake_listed, 0);
+    takt_stream_destroy(s);
+    CHECK_INT(takt_stream_create(&(struct takt_stream_cfg){.in = {.channels = 1}}, &s, &e), 0);
+    CHECK(fake_listed > 0);
+    takt_stream_destroy(s);
+}
+
 static void create_without_settings_is_refused(void)
 {
     struct takt_stream *s = (struct takt_stream *)1;
@@ -810,6 +828,7 @@ static void create_without_settings_is_refused(void)
 
 int main(void)
 {
+    RUN(create_with_named_devices_asks_for_no_list);
     RUN(create_without_settings_is_refused);
     RUN(block_of_any_size_in_any_host_block_adds_what_is_reported);
     RUN(block_in_varying_host_blocks_keeps_its_size_and_order);

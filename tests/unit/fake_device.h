@@ -50,7 +50,7 @@ static int64_t fake_clock_ns, fake_cost_ns;
 static float fake_out[FAKE_CHANNELS][FAKE_FRAMES_MAX];
 static uint64_t fake_out_frames;
 static uint64_t fake_cycles;
-static _Atomic int fake_opened, fake_closed;
+static _Atomic int fake_opened, fake_closed, fake_listed;
 
 /* Exact in float and in s16: distinct within 2^14 frames. */
 static inline float fake_sample(uint64_t frame, uint32_t channel)
@@ -313,6 +313,7 @@ static int fake_query(const char *rest, struct takt_device_info *out, struct tak
 
 static int fake_list(struct takt_device_info *out, int max)
 {
+    fake_listed++;
     struct takt_error e;
     fake_query("", out, &e);
     strcpy(out->id, "fake:");

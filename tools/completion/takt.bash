@@ -24,7 +24,7 @@ _takt_candidates() {
     --bypass) printf '%s\n' silence dry ;;
     -i | --in | -o | --out) _takt_devices "$takt" && echo FILES ;;
     -r | --rate) printf '%s\n' 44100 48000 96000 ;;
-    -b | --block | -c | --channels | -t | --time | --seed | --load | --buffer) ;;
+    -b | --block | -c | --channels | -t | --time | --seed | --load | --buffer | --hours | --scenario) ;;
     --blocks) printf '%s\n' 64,128,256 ;;
     --html) echo FILES ;;
     *)
@@ -32,7 +32,7 @@ _takt_candidates() {
         *:-*) _takt_options "$takt" "$verb" ;;
         help:*) _takt_verbs "$takt" ;;
         bench:*) echo gain= ;;
-        latency:* | doctor:*) ;;
+        latency:* | doctor:* | sim:*) ;;
         run:g*) echo gain= && echo FILES ;;
         meter:* | devices:* | run:*) _takt_devices "$takt" && echo FILES ;;
         *) echo FILES ;;

@@ -25,7 +25,7 @@ function __takt_after
 end
 
 function __takt_verb_is
-    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority --fade --bypass -r --rate -b --block -c --channels -t --time --seed --blocks --load --html --buffer
+    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority --fade --bypass -r --rate -b --block -c --channels -t --time --seed --blocks --load --html --buffer --hours --scenario
 end
 
 complete -c takt -n 'test (count (commandline -opc)) -eq 1' -f -a '(__takt_verbs)'
@@ -41,4 +41,4 @@ complete -c takt -n '__takt_after --priority --fade' -f -a off
 complete -c takt -n '__takt_after --bypass' -f -a 'silence dry'
 complete -c takt -n '__takt_after -r --rate' -f -a '44100 48000 96000'
 complete -c takt -n '__takt_after --blocks' -f -a '64,128,256'
-complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed --load --buffer' -f
+complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed --load --buffer --hours --scenario' -f
