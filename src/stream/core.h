@@ -9,6 +9,7 @@
 #ifndef TAKT_STREAM_CORE_H
 #define TAKT_STREAM_CORE_H
 
+#include "rt/guard.h"
 #include "stream/contract.h"
 #include "stream/device.h"
 #include "stream/dll.h"
@@ -60,10 +61,12 @@ struct takt_core {
     uint64_t length_frames;   /* 0: no end */
     uint64_t tail_frames;
     double frame_ns;
+    enum takt_guard_mode guard_mode; /* never the default */
 
     /* device thread */
     struct takt_side in, out;
     struct takt_dll dll;
+    struct takt_guard_thread *guard; /* of the thread of the last cycle; NULL: nothing watches */
     bool adapted; /* the block is not the host's: the queues are in use */
     bool started, away, draining, aborting, in_ended;
     bool block_open;         /* a callback has run whose end is not yet recorded */
