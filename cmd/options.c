@@ -153,6 +153,11 @@ static bool has_name(const struct option_info *info, const char *name, size_t le
     return false;
 }
 
+enum {
+    TIMEOUT_MS = 5000
+}; /* for a server that has much to do; the library's 2000 is for programs
+    whose user waits at a button */
+
 static const struct option_info *find(const char *name, size_t length)
 {
     for (const struct option_info *i = option_infos; i->names; i++)
@@ -371,6 +376,7 @@ struct takt_stream_cfg options_stream(const struct options *o)
         .dither = o->dither,
         .clock = o->fast ? TAKT_CLOCK_VIRTUAL : TAKT_CLOCK_REAL,
         .seed = o->seed,
+        .timeout_ms = TIMEOUT_MS,
         .priority = o->priority,
     };
     c.in.latency = c.out.latency = o->latency;

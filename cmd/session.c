@@ -62,14 +62,20 @@ static void take_events(struct running *r)
         } else if (o->quiet) {
             continue;
         } else if (ev.type == TAKT_EVENT_DEVICE_LOST) {
-            tell(r, "%.2f s: the device is away; the stream goes on in silence", at_s);
+            tell(r, "%.2f s: %s%sthe device is away; the stream goes on in silence", at_s, ev.text,
+                 *ev.text ? ": " : "");
         } else if (ev.type == TAKT_EVENT_DEVICE_BACK) {
-            tell(r, "%.2f s: the device is back after %.2f s", at_s,
-                 (double)ev.value / r->actual.rate_hz);
-        } else if (o->verbose && ev.type == TAKT_EVENT_LOG) {
+            tell(r, "%.2f s: %s%sthe device is back after %.2f s", at_s, ev.text,
+                 *ev.text ? ": " : "", (double)ev.value / r->actual.rate_hz);
+        } else if (ev.type == TAKT_EVENT_LOG && (o->verbose || ev.code)) {
             tell(r, "%s", ev.text);
-        } else if (o->verbose && ev.type == TAKT_EVENT_XRUN) {
+        } else if (o->verbose && ev.type == TAKT_EVENT_XRUN && ev.value) {
             tell(r, "%.2f s: the device lost %llu frames", at_s, (unsigned long long)ev.value);
+        } else if (o->verbose && ev.type == TAKT_EVENT_XRUN) {
+            tell(r, "%.2f s: the device was late, and lost nothing", at_s);
+        } else if (o->verbose && ev.type == TAKT_EVENT_HOST_BLOCK) {
+            tell(r, "%.2f s: the device's block is %llu frames from now on", at_s,
+                 (unsigned long long)ev.value);
         } else if (o->verbose) {
             tell(r, "%.2f s: %s", at_s, takt_event_name(ev.type));
         }
@@ -140,6 +146,13 @@ static void watch(struct running *r)
     }
 }
 
+/* As the stream counts them: it may run at another rate. */
+static uint64_t source_frames(const struct running *r)
+{
+    double faster = (double)r->actual.rate_hz / r->actual.source_hz;
+    return (uint64_t)((double)r->session->source_frames * faster + 0.5);
+}
+
 static int make(struct running *r)
 {
     struct session *s = r->session;
@@ -152,7 +165,7 @@ static int make(struct running *r)
     takt_stream_actual(r->stream, &r->actual);
     s->actual = r->actual;
     r->length_frames = s->stream.length_frames;
-    r->total_frames = r->length_frames ? r->length_frames : s->source_frames;
+    r->total_frames = r->length_frames ? r->length_frames : source_frames(r);
     r->meters_input = !r->actual.out_channels;
     r->channels = r->meters_input ? r->actual.in_channels : r->actual.out_channels;
     r->reading_bytes = sizeof *r->scratch + r->channels * sizeof *r->scratch->channel;

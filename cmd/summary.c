@@ -98,6 +98,8 @@ void summary_json(const struct running *r)
     json_string(&j, "ended_by", ended_by(r));
     json_number(&j, "seconds", (double)frames / a->rate_hz, 6);
     json_int(&j, "rate_hz", a->rate_hz);
+    if (a->source_hz != a->rate_hz)
+        json_int(&j, "source_rate_hz", a->source_hz);
     json_int(&j, "block_frames", a->block_frames);
     json_int(&j, "host_block_frames", a->host_block_frames);
     json_int(&j, "blocks", (int64_t)r->session->contract.blocks);
@@ -113,6 +115,7 @@ void summary_json(const struct running *r)
         json_open(&j, "bridge", '{');
         json_int(&j, "frames", a->bridge_frames);
         json_number(&j, "drift_ppm", a->bridge_drift_ppm, 2);
+        json_bool(&j, "settled", a->bridge_settled);
         json_int(&j, "gaps", (int64_t)a->bridge_gaps);
         json_close(&j, '}');
     }
@@ -147,8 +150,11 @@ void summary_text(const struct running *r)
 {
     char text[2048];
     uint64_t frames = takt_stream_position(r->stream);
-    printf("%s, %.3f s, %llu frames at %u Hz\n", r->title, (double)frames / r->actual.rate_hz,
+    printf("%s, %.3f s, %llu frames at %u Hz", r->title, (double)frames / r->actual.rate_hz,
            (unsigned long long)frames, r->actual.rate_hz);
+    if (r->actual.source_hz != r->actual.rate_hz)
+        printf(", converted from %u Hz", r->actual.source_hz);
+    printf("\n");
     for (uint32_t c = 0; c < r->channels; c++) {
         struct takt_level_reading l;
         takt_level_read(r->level, c, &l);
@@ -158,10 +164,11 @@ void summary_text(const struct running *r)
     takt_contract_text(&r->session->contract, text, sizeof text);
     fputs(text, stdout);
     if (r->actual.bridge_frames)
-        printf("bridge: the input's clock is %.1f ppm %s than the output's; %u frames added, "
+        printf("bridge: the input's clock is %.1f ppm %s than the output's%s; %u frames added, "
                "%llu gap%s\n",
                fabs(r->actual.bridge_drift_ppm),
-               r->actual.bridge_drift_ppm < 0 ? "slower" : "faster", r->actual.bridge_frames,
+               r->actual.bridge_drift_ppm < 0 ? "slower" : "faster",
+               r->actual.bridge_settled ? "" : ", not settled yet", r->actual.bridge_frames,
                (unsigned long long)r->actual.bridge_gaps, r->actual.bridge_gaps == 1 ? "" : "s");
     if (r->session->options->verbose)
         text_details(r);

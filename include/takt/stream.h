@@ -154,6 +154,7 @@ struct takt_stream_cfg {
  * are in frames. */
 struct takt_stream_actual {
     uint32_t rate_hz;
+    uint32_t source_hz;         /* of a file that is converted to rate_hz; else rate_hz */
     uint32_t block_frames;      /* of the callback; 0 when it varies with the host */
     uint32_t block_frames_max;  /* never more than this */
     uint32_t host_block_frames; /* what the device moves at once (its longest) */
@@ -168,6 +169,7 @@ struct takt_stream_actual {
     uint32_t bridge_frames;
     double bridge_drift_ppm;
     uint64_t bridge_gaps;
+    bool bridge_settled; /* the drift is known; before, and for 8 s after each gap, it is a guess */
     enum takt_sample format;
     enum takt_layout layout;
     enum takt_clock clock;
@@ -253,7 +255,8 @@ enum takt_event_type {
     TAKT_EVENT_DEVICE_LOST,
     TAKT_EVENT_DEVICE_BACK, /* value: how many frames it was away */
     TAKT_EVENT_SINK_FAILED, /* code, os_errno, text: a recording ended early; the sound goes on */
-    TAKT_EVENT_LOG,         /* text: what a host library had to say */
+    TAKT_EVENT_LOG,         /* text: what a host library had to say; with a code: what takt has to
+                               say of the host */
     TAKT_EVENT_HOST_BLOCK,  /* value: the host's block is so many frames from now on */
     TAKT_EVENT_TYPES        /* how many there are, and 0 for none */
 };

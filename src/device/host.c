@@ -17,6 +17,7 @@
 #include "takt/time.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -27,6 +28,7 @@ enum { LINK_CLOSED, LINK_OPEN, LINK_BEGUN, LINK_GONE };
 
 static const int64_t ms_ns = 1000000;
 static const int64_t patience_ns = 250 * 1000000;     /* without a cycle: the server hangs */
+static const int64_t beginning_ns = 2000 * 1000000ll; /* until the first cycle */
 static const int64_t retry_ns = 200 * 1000000;        /* between two tries to reach it */
 static const int64_t leave_behind_ns = 500 * 1000000; /* for a server to let go of us */
 
@@ -60,7 +62,29 @@ static pthread_mutex_t hosts_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct takt_host *hosts;
 static char first_log[200];
 
-void takt_host_log(const char *backend, const char *text)
+/* What was said lately, so that a library that says the same at each try is heard once. */
+static struct {
+    char line[200];
+    int64_t said_ns;
+} lately[16];
+static const int64_t lately_ns = 10 * 1000000000ll;
+
+/* Called with the lock held. */
+static bool was_said(const char *line, int64_t now)
+{
+    int oldest = 0;
+    for (int i = 0; i < 16; i++) {
+        if (!strcmp(lately[i].line, line) && now - lately[i].said_ns < lately_ns)
+            return true;
+        if (lately[i].said_ns < lately[oldest].said_ns)
+            oldest = i;
+    }
+    snprintf(lately[oldest].line, sizeof lately->line, "%s", line);
+    lately[oldest].said_ns = now;
+    return false;
+}
+
+static void tell(const char *backend, enum takt_err code, const char *text)
 {
     char line[200];
     size_t n = strcspn(text, "\n");
@@ -70,12 +94,18 @@ void takt_host_log(const char *backend, const char *text)
     if (!n)
         return;
     pthread_mutex_lock(&hosts_lock);
-    if (!*first_log)
+    if (!*first_log && !code)
         memcpy(first_log, line, n + 1);
-    for (struct takt_host *h = hosts; h; h = h->next)
+    bool is_new = hosts && !was_said(line, takt_now_ns());
+    for (struct takt_host *h = hosts; h && is_new; h = h->next)
         if (!strcmp(h->backend, backend))
-            takt_engine_event(h->cfg.engine, TAKT_EVENT_LOG, TAKT_OK, 0, 0, line);
+            takt_engine_event(h->cfg.engine, TAKT_EVENT_LOG, code, 0, 0, line);
     pthread_mutex_unlock(&hosts_lock);
+}
+
+void takt_host_log(const char *backend, const char *text)
+{
+    tell(backend, TAKT_OK, text);
 }
 
 void takt_host_first_log(char *to, size_t size)
@@ -327,8 +357,8 @@ void takt_link_lost(struct takt_link *l)
 
 void takt_link_latency(struct takt_link *l, uint32_t in_frames, uint32_t out_frames)
 {
-    l->granted.latency_in_frames = in_frames;
-    l->granted.latency_out_frames = out_frames;
+    atomic_store(&l->latency_in_frames, in_frames);
+    atomic_store(&l->latency_out_frames, out_frames);
     while (atomic_load(&l->gate) != GATE_CLOSED) {
         if (!enter(l)) {
             if (atomic_load(&l->gate) == GATE_ENDED)
@@ -344,10 +374,18 @@ void takt_link_latency(struct takt_link *l, uint32_t in_frames, uint32_t out_fra
 
 /* ---- The keeper ------------------------------------------------------------------------------ */
 
-static bool server_is_away(const struct takt_link *l)
+/* Some hosts have cycles that are longer than anybody's patience. */
+static int64_t patience_with(const struct takt_host *h)
 {
+    int64_t cycles_ns = 4 * frames_ns(h, h->base.host_block_frames);
+    return cycles_ns > patience_ns ? cycles_ns : patience_ns;
+}
+
+static bool server_is_away(const struct takt_host *h)
+{
+    const struct takt_link *l = h->link;
     int64_t last = atomic_load_explicit(&l->last_beat_ns, memory_order_relaxed);
-    return last && (atomic_load(&l->lost) || takt_now_ns() - last > patience_ns);
+    return last && (atomic_load(&l->lost) || takt_now_ns() - last > patience_with(h));
 }
 
 static bool tick(struct takt_host *h, int64_t due_ns, uint32_t frames)
@@ -385,7 +423,7 @@ static void keep_time(struct takt_host *h)
     while (!atomic_load(&h->quit)) {
         if (!tick(h, due, frames))
             return;
-        if (!atomic_load(&l->lost) && !server_is_away(l)) {
+        if (!atomic_load(&l->lost) && !server_is_away(h)) {
             uint64_t now = atomic_load(&l->beats);
             if (!counts) {
                 counts = true;
@@ -410,7 +448,7 @@ static void keeper(void *arg)
     while (!atomic_load(&h->quit)) {
         takt_wake_wait(&h->keeper_wake, takt_now_ns() + patience_ns / 5);
         if (!atomic_load(&h->quit) && atomic_load(&h->link->gate) != GATE_ENDED &&
-            server_is_away(h->link))
+            server_is_away(h))
             keep_time(h);
     }
 }
@@ -421,37 +459,6 @@ static void say(struct takt_link *l, int is)
 {
     l->is = is;
     pthread_cond_broadcast(&l->moved);
-}
-
-/* Reaches the server as far as is wanted. Called and left with the lock held. */
-static int go_up(struct takt_link *l)
-{
-    struct takt_error e = {0};
-    int err = 0;
-    if (l->is == LINK_CLOSED) {
-        pthread_mutex_unlock(&l->lock);
-        atomic_store(&l->lost, false);
-        err = l->ops->open(l, &e);
-        pthread_mutex_lock(&l->lock);
-        if (err < 0) {
-            l->error = e;
-            pthread_cond_broadcast(&l->moved);
-            return err;
-        }
-        say(l, LINK_OPEN);
-    }
-    if (l->wanted == LINK_BEGUN && l->is == LINK_OPEN) {
-        pthread_mutex_unlock(&l->lock);
-        err = l->ops->begin(l, &e);
-        pthread_mutex_lock(&l->lock);
-        if (err < 0) {
-            l->error = e;
-            pthread_cond_broadcast(&l->moved);
-            return err;
-        }
-        say(l, LINK_BEGUN);
-    }
-    return 0;
 }
 
 static void go_down(struct takt_link *l)
@@ -469,6 +476,59 @@ static bool fits(const struct takt_granted *g, uint32_t rate_hz, uint32_t block,
 {
     return g->rate_hz == rate_hz &&
            (g->block_frames == block || (block_max && g->block_frames <= block_max));
+}
+
+/* A server that came back and is not what it was: the stream goes on without it, in silence, in
+ * case it becomes that again. */
+static void refuse(struct takt_link *l, const struct takt_granted *first)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "the server is back at %u Hz with blocks of %u, the stream is at %u Hz with %u: it "
+             "stays away; set the server as it was, or start anew",
+             l->granted.rate_hz, l->granted.block_frames, first->rate_hz, first->block_frames);
+    go_down(l);
+    l->granted = *first;
+    tell(l->backend, TAKT_ERR_UNSUPPORTED, text);
+}
+
+/* Reaches the server as far as is wanted. first: what it granted when the stream began, else NULL.
+ * Called and left with the lock held. */
+static int go_up(struct takt_link *l, const struct takt_granted *first)
+{
+    struct takt_error e = {0};
+    int err = 0;
+    if (l->is == LINK_CLOSED) {
+        pthread_mutex_unlock(&l->lock);
+        atomic_store(&l->lost, false);
+        err = l->ops->open(l, &e);
+        pthread_mutex_lock(&l->lock);
+        if (err < 0) {
+            l->error = e;
+            pthread_cond_broadcast(&l->moved);
+            return err;
+        }
+        atomic_store(&l->latency_in_frames, l->granted.latency_in_frames);
+        atomic_store(&l->latency_out_frames, l->granted.latency_out_frames);
+        say(l, LINK_OPEN);
+        if (first && !fits(&l->granted, first->rate_hz, first->block_frames, first->block_max)) {
+            atomic_store(&l->lost, true);
+            refuse(l, first);
+            return TAKT_ERR_UNSUPPORTED;
+        }
+    }
+    if (l->wanted == LINK_BEGUN && l->is == LINK_OPEN) {
+        pthread_mutex_unlock(&l->lock);
+        err = l->ops->begin(l, &e);
+        pthread_mutex_lock(&l->lock);
+        if (err < 0) {
+            l->error = e;
+            pthread_cond_broadcast(&l->moved);
+            return err;
+        }
+        say(l, LINK_BEGUN);
+    }
+    return 0;
 }
 
 static void free_link(struct takt_link *l)
@@ -494,13 +554,7 @@ static void *worker(void *arg)
             go_down(l);
             until = was_begun ? takt_now_ns() + retry_ns : TAKT_WAKE_NEVER;
         } else if (l->is < l->wanted) {
-            int err = go_up(l);
-            if (!err && was_begun &&
-                !fits(&l->granted, first.rate_hz, first.block_frames, first.block_max)) {
-                atomic_store(&l->lost, true);
-                go_down(l);
-                err = -1;
-            }
+            int err = go_up(l, was_begun ? &first : NULL);
             if (!err && l->is == LINK_BEGUN) {
                 first = was_begun ? first : l->granted;
                 was_begun = true;
@@ -567,6 +621,7 @@ static int make_link(struct takt_host *h, int64_t until_ns, struct takt_error *e
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->moved, NULL);
     l->host = h;
+    l->backend = h->backend;
     l->is = LINK_CLOSED;
     l->wanted = LINK_OPEN;
     int os = takt_background(worker, l);
@@ -623,7 +678,8 @@ static int host_start(struct takt_driver *base, struct takt_error *e)
                         h->backend, g->rate_hz, g->block_frames);
         goto failed;
     }
-    takt_engine_latency(h->cfg.engine, g->latency_in_frames, g->latency_out_frames);
+    takt_engine_latency(h->cfg.engine, atomic_load(&l->latency_in_frames),
+                        atomic_load(&l->latency_out_frames));
     atomic_store(&l->away, false);
     atomic_store(&l->last_beat_ns, 0);
     atomic_store(&l->gate, GATE_OPEN);
@@ -640,6 +696,9 @@ static int host_start(struct takt_driver *base, struct takt_error *e)
     if (err < 0) {
         struct takt_error ignored;
         base->ops->stop(base, h->cfg.timeout_ns, &ignored);
+    } else {
+        int64_t never = 0; /* a server that dies before its first cycle is away as well */
+        atomic_compare_exchange_strong(&l->last_beat_ns, &never, takt_now_ns() + beginning_ns);
     }
     return err;
 failed:

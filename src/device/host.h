@@ -55,7 +55,9 @@ struct takt_link {
     _Atomic bool lost;      /* the server is gone for this connection */
     _Atomic uint64_t beats; /* cycles that the server wanted */
     _Atomic int64_t last_beat_ns;
+    _Atomic uint32_t latency_in_frames, latency_out_frames; /* as of now */
     struct takt_host *host; /* valid for whoever is inside the gate */
+    const char *backend;    /* static */
     pthread_mutex_t lock;
     pthread_cond_t moved;
     int wanted, is;          /* enum of host.c; under lock */

@@ -80,7 +80,7 @@ static int look(void *arg)
     s->count = 1;
     count_ports(client, s, true);
     count_ports(client, s, false);
-    takt_jack.jack_client_close(client);
+    takt_jack_close(client);
     return 0;
 }
 
@@ -187,7 +187,7 @@ static void watched_server_ended(jack_status_t code, const char *reason, void *a
 
 static void unwatch(struct takt_list_watch *w)
 {
-    takt_jack.jack_client_close(w->client);
+    takt_jack_close(w->client);
     free(w);
 }
 

@@ -51,6 +51,7 @@ int takt_jack_need(struct takt_error *e);
 /* A client of the server that is running; it starts none. May wait for the server.
  * Errors: TAKT_ERR_NOT_FOUND with what libjack had to say; *out is NULL then. */
 int takt_jack_open(const char *name, jack_client_t **out, struct takt_error *e);
+void takt_jack_close(jack_client_t *client);
 
 /* After the scheme: "none" has ports without connections. */
 bool takt_jack_is_unconnected(const char *rest);

@@ -217,7 +217,7 @@ static int link_open(struct takt_link *base, struct takt_error *e)
     takt_jack.jack_on_info_shutdown(j->client, shutdown, j);
     err = register_ports(j, e);
     if (err < 0) {
-        takt_jack.jack_client_close(j->client);
+        takt_jack_close(j->client);
         return err;
     }
     base->granted = (struct takt_granted){.rate_hz = j->rate_hz,
@@ -272,7 +272,7 @@ static int link_begin(struct takt_link *base, struct takt_error *e)
 static void link_close(struct takt_link *base)
 {
     struct jack_link *j = (struct jack_link *)base;
-    takt_jack.jack_client_close(j->client);
+    takt_jack_close(j->client);
     j->client = NULL;
 }
 

@@ -84,6 +84,7 @@ struct takt_pipewire {
     _Atomic uint32_t quantum, graph_rate_hz, cycles_alike;
     _Atomic uint32_t in_latency, out_latency; /* frames, as of the last cycle */
     _Atomic bool loops;                       /* the input is the monitor of the output */
+    _Atomic uint32_t monitored; /* the sink whose monitor the input is; SPA_ID_INVALID: none */
     struct spa_io_position *_Atomic position; /* a stream's */
 
     /* The data thread. */
@@ -96,6 +97,11 @@ struct takt_pipewire {
 
 /* ---- Cycles: on the data thread -------------------------------------------------------------- */
 
+static uint32_t frames_at(uint64_t frames, uint32_t to_hz, uint32_t from_hz)
+{
+    return (uint32_t)lround((double)frames * to_hz / from_hz);
+}
+
 static uint32_t latency_frames(const struct latency *l, uint32_t quantum, uint32_t rate_hz)
 {
     double frames = (double)atomic_load_explicit(&l->quanta, memory_order_relaxed) * quantum +
@@ -104,10 +110,20 @@ static uint32_t latency_frames(const struct latency *l, uint32_t quantum, uint32
     return frames > 0 && frames < 1e9 ? (uint32_t)lround(frames) : 0;
 }
 
-static void look_at_latencies(struct takt_pipewire *p, uint32_t quantum)
+/* A sink that drives the graph gives to its monitor what it was given in the cycle before. One that
+ * follows is heard in the same cycle, but for what we play ourselves. */
+static bool hears_the_cycle_before(const struct takt_pipewire *p, const struct spa_io_clock *clock)
 {
+    uint32_t sink = atomic_load_explicit(&p->monitored, memory_order_relaxed);
+    return (sink != SPA_ID_INVALID && sink == clock->id) ||
+           atomic_load_explicit(&p->loops, memory_order_relaxed);
+}
+
+static void look_at_latencies(struct takt_pipewire *p, const struct spa_io_clock *clock)
+{
+    uint32_t quantum = frames_at(clock->duration, p->rate_hz, clock->rate.denom);
     uint32_t in = latency_frames(&p->in.latency, quantum, p->rate_hz);
-    in += atomic_load_explicit(&p->loops, memory_order_relaxed) ? quantum : 0;
+    in += hears_the_cycle_before(p, clock) ? quantum : 0;
     uint32_t out = latency_frames(&p->out.latency, quantum, p->rate_hz);
     atomic_store_explicit(&p->in_latency, in, memory_order_relaxed);
     atomic_store_explicit(&p->out_latency, out, memory_order_relaxed);
@@ -150,7 +166,7 @@ static bool bring_cycle(struct takt_pipewire *p, const struct spa_io_clock *cloc
     int64_t now = takt_now_ns();
     uint64_t skipped = skipped_frames(p, clock);
     note_quantum(p, clock);
-    look_at_latencies(p, (uint32_t)clock->duration);
+    look_at_latencies(p, clock);
     if (!atomic_load_explicit(&p->begun, memory_order_acquire) ||
         !atomic_load_explicit(&p->whole, memory_order_acquire))
         return false;
@@ -222,7 +238,9 @@ static void note_stream_latency(struct takt_pipewire *p)
     struct pw_time t;
     if (pw_stream_get_time_n(p->stream, &t, sizeof t) < 0 || !t.rate.denom)
         return;
-    double frames = (double)t.delay * t.rate.num * p->rate_hz / t.rate.denom + (double)t.buffered;
+    double ours = (double)t.rate.num * p->rate_hz / t.rate.denom; /* frames to one of the graph's */
+    /* What waits in the converter has, captured, not gone through it yet. */
+    double frames = (double)t.delay * ours + (double)t.buffered * (p->in.used ? ours : 1);
     atomic_store_explicit(&l->frames, (int64_t)frames, memory_order_relaxed);
 }
 
@@ -400,6 +418,7 @@ static void note_loop(struct takt_pipewire *p)
     const struct takt_pw_node *in = takt_pw_graph_find(&p->graph, p->in.target, true, &is_monitor);
     const struct takt_pw_node *out = takt_pw_graph_find(&p->graph, p->out.target, false, &ignored);
     atomic_store(&p->loops, p->in.used && p->out.used && in && in == out && is_monitor);
+    atomic_store(&p->monitored, p->in.used && in && is_monitor ? in->id : SPA_ID_INVALID);
 }
 
 /* Whatever changed, things are made as they should be; called again when that has had effect. */
@@ -417,6 +436,7 @@ static void connect_all(void *arg)
     } else if (p->stream) {
         whole = pw_stream_get_state(p->stream, NULL) == PW_STREAM_STATE_STREAMING &&
                 takt_pw_graph_is_connected(&p->graph, pw_stream_get_node_id(p->stream));
+        note_loop(p);
     } else {
         return;
     }

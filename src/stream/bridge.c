@@ -8,7 +8,12 @@
  * really there by up to one block of the input, and a read takes one block of the stream; so both,
  * and a margin for whoever is late.
  *
- * Invariants: the device's thread alone writes to the ring, the stream's alone reads from it.
+ * When the stream's thread does not come for so long that the ring is full, the two no longer agree
+ * on which frame is where. The device's thread then writes nothing more until the other one has
+ * emptied the ring, and says at which frame it begins anew.
+ *
+ * Invariants: the device's thread alone writes to the ring, the stream's alone reads from it. While
+ * the ring flows, the frames in it are those from `moved` on.
  */
 #include "stream/bridge.h"
 
@@ -27,8 +32,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FADE_FRAMES = 32, BLOCK_MAX = 8192 };
+enum { FADE_FRAMES = 32, BLOCK_MAX = 8192, SETTLED_S = 8 };
 static const double margin_s = 0.001, margin_s_max = 0.05;
+
+/* Who has the word about the ring. FLOWS and OVERFLOWN end by the device's thread, EMPTIED and
+ * BEGINS by the stream's: FLOWS -device-> OVERFLOWN -stream-> EMPTIED -device-> BEGINS -stream->
+ * FLOWS. One that begins may overflow before the stream's thread has come. */
+enum ring_state { RING_FLOWS, RING_OVERFLOWN, RING_EMPTIED, RING_BEGINS };
 
 /* Where the line is. */
 struct seen {
@@ -54,7 +64,7 @@ struct bridge {
 
     /* The device's thread. */
     struct takt_dll dll;
-    uint64_t count;
+    uint64_t count, away_since;
     bool dll_runs, away;
 
     /* The stream's thread. */
@@ -64,39 +74,66 @@ struct bridge {
     uint64_t moved_from; /* `moved` then */
     bool flows;          /* the queue has its length */
     bool fades_in;
-    double margin; /* frames of the device */
+    double margin;  /* frames of the device */
+    double flows_s; /* since the flow began */
 
     /* Shared. */
     _Atomic bool quit;
+    _Atomic int ring_state;     /* enum ring_state */
+    _Atomic uint64_t begins_at; /* the frame with which the ring begins anew */
     _Atomic uint64_t gaps;
     _Atomic uint32_t device_block, device_latency;
     _Atomic uint32_t queue_shown;
     _Atomic int64_t drift_ppb;
+    _Atomic bool settled;
 };
 
 /* ---- The device's thread --------------------------------------------------------------------- */
 
-static void interleave(struct bridge *b, float *const *from, uint32_t frames)
+/* Puts the next frames into the ring: all of them, or none. */
+static void interleave(struct bridge *b, const float *const *from, uint32_t frames)
 {
     void *at;
-    size_t room = takt_ring_reserve(b->ring, frames, &at);
-    takt_interleave(at, (const float *const *)from, b->cfg.channels, room);
-    takt_ring_commit(b->ring, room);
+    int state = atomic_load_explicit(&b->ring_state, memory_order_acquire);
+    if (state == RING_EMPTIED) {
+        atomic_store_explicit(&b->begins_at, b->count, memory_order_relaxed);
+        atomic_store_explicit(&b->ring_state, state = RING_BEGINS, memory_order_release);
+    }
+    if (state != RING_OVERFLOWN && takt_ring_write_avail(b->ring) >= frames) {
+        size_t room = takt_ring_reserve(b->ring, frames, &at);
+        TAKT_ASSERT(room == frames);
+        takt_interleave(at, from, b->cfg.channels, room);
+        takt_ring_commit(b->ring, room);
+    } else if (state != RING_OVERFLOWN) {
+        atomic_store_explicit(&b->ring_state, RING_OVERFLOWN, memory_order_release);
+    }
+    b->count += frames;
+}
+
+/* One block at most, from the device's port or silent. */
+static void take_from_port(struct bridge *b, uint32_t frames)
+{
+    uint32_t got = 0, status = 0;
+    if (b->port && !b->away)
+        got = b->port->ops->read(b->port, b->theirs, frames, &status);
+    for (uint32_t ch = 0; ch < b->cfg.channels; ch++)
+        takt_silence(b->theirs[ch] + got, frames - got);
+    interleave(b, (const float *const *)b->theirs, frames);
 }
 
 static void take_input(struct bridge *b, const struct takt_cycle *c)
 {
-    float *from[TAKT_CHANNELS_MAX];
-    for (uint32_t ch = 0; ch < b->cfg.channels; ch++)
-        from[ch] = c->in && !b->away ? (float *)(uintptr_t)c->in[ch] : b->theirs[ch];
-    if (!c->in || b->away) {
-        uint32_t got = 0, status = 0;
-        if (b->port && !b->away)
-            got = b->port->ops->read(b->port, b->theirs, c->frames, &status);
+    for (uint32_t at = 0, n; at < c->frames; at += n) {
+        const float *from[TAKT_CHANNELS_MAX];
+        n = c->frames - at < BLOCK_MAX ? c->frames - at : BLOCK_MAX;
+        if (!c->in || b->away) {
+            take_from_port(b, n);
+            continue;
+        }
         for (uint32_t ch = 0; ch < b->cfg.channels; ch++)
-            takt_silence(b->theirs[ch] + got, c->frames - got);
+            from[ch] = c->in[ch] + at;
+        interleave(b, from, n);
     }
-    interleave(b, from, c->frames);
 }
 
 /* Frames that the device's clock went on without us keep their place, as silence. */
@@ -106,16 +143,23 @@ static void make_up(struct bridge *b, uint64_t lost)
         takt_silence(b->theirs[ch], BLOCK_MAX);
     while (lost) {
         uint32_t piece = lost < BLOCK_MAX ? (uint32_t)lost : BLOCK_MAX;
-        interleave(b, b->theirs, piece);
+        interleave(b, (const float *const *)b->theirs, piece);
         lost -= piece;
-        if (takt_ring_write_avail(b->ring) == 0)
-            break;
     }
 }
 
 static struct bridge *bridge_of(struct takt_engine *face)
 {
     return (struct bridge *)(void *)((char *)face - offsetof(struct bridge, face));
+}
+
+static void go_away(struct bridge *b, bool away)
+{
+    uint64_t frames = away ? 0 : (uint64_t)((double)(b->count - b->away_since) * b->nominal);
+    b->away = away;
+    b->away_since = b->count;
+    takt_engine_event(&b->cfg.core->face, away ? TAKT_EVENT_DEVICE_LOST : TAKT_EVENT_DEVICE_BACK,
+                      TAKT_OK, 0, frames, b->cfg.id);
 }
 
 static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
@@ -128,17 +172,14 @@ static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
         takt_dll_update(&b->dll, c->now_ns, c->frames, c->lost_frames);
     else
         takt_dll_start(&b->dll, c->now_ns);
-    if (away != b->away) {
-        b->away = away;
-        takt_engine_event(&b->cfg.core->face,
-                          away ? TAKT_EVENT_DEVICE_LOST : TAKT_EVENT_DEVICE_BACK, TAKT_OK, 0, 0,
-                          b->cfg.id);
-    }
     if (c->lost_frames && b->dll_runs)
         make_up(b, c->lost_frames);
+    else
+        b->count += c->lost_frames;
+    if (away != b->away)
+        go_away(b, away);
     b->dll_runs = true;
     take_input(b, c);
-    b->count += c->lost_frames + c->frames;
     takt_snapshot_write(b->seen, &(struct seen){.count = b->count,
                                                 .at_ns = takt_dll_due(&b->dll),
                                                 .frame_ns = b->dll.frame_ns});
@@ -232,6 +273,26 @@ static void begin_flow(struct bridge *b)
     b->from = takt_resampler_position(b->resampler);
     b->moved_from = b->moved;
     b->flows = b->fades_in = true;
+    b->flows_s = 0;
+}
+
+/* Is what the ring has known? Not after it has overflown, until it has begun anew. */
+static bool is_known(struct bridge *b)
+{
+    int state = atomic_load_explicit(&b->ring_state, memory_order_acquire);
+    if (state == RING_BEGINS) {
+        b->flows = false;
+        b->moved = atomic_load_explicit(&b->begins_at, memory_order_relaxed);
+        if (atomic_compare_exchange_strong(&b->ring_state, &state, RING_FLOWS))
+            return true;
+    }
+    if (state == RING_OVERFLOWN) {
+        takt_ring_advance(b->ring, takt_ring_read_avail(b->ring));
+        b->flows = false;
+        atomic_fetch_add_explicit(&b->gaps, 1, memory_order_relaxed);
+        atomic_store_explicit(&b->ring_state, RING_EMPTIED, memory_order_release);
+    }
+    return state == RING_FLOWS;
 }
 
 static void run_virtual(struct bridge *b)
@@ -294,13 +355,16 @@ static uint32_t bridge_read(struct takt_port *base, float *const *out, uint32_t 
     struct bridge *b = (struct bridge *)base;
     double position, frame_ns, wish = wished(b, frames);
     run_virtual(b);
-    if (!device_position(b, &position, &frame_ns) || (!b->flows && !fill_up(b, position, wish))) {
+    if (!is_known(b) || !device_position(b, &position, &frame_ns) ||
+        (!b->flows && !fill_up(b, position, wish))) {
         *status |= atomic_load(&b->gaps) ? TAKT_PORT_SHORT : 0;
         for (uint32_t c = 0; c < b->cfg.channels; c++)
             takt_silence(out[c], frames);
         return frames;
     }
     double queue = position - used(b);
+    b->flows_s += (double)frames / b->cfg.rate_hz;
+    atomic_store_explicit(&b->settled, b->flows_s >= SETTLED_S, memory_order_relaxed);
     double faster = takt_drift_update(&b->drift, queue - wish, (double)frames / b->cfg.rate_hz);
     takt_resampler_set_ratio(b->resampler, b->nominal / (1 + faster));
     show(b, wish);
@@ -318,12 +382,15 @@ static uint32_t bridge_read(struct takt_port *base, float *const *out, uint32_t 
     return made;
 }
 
-/* The stream's clock went on without us. */
+/* The stream's clock went on without us, and the device's as well: what came meanwhile is dropped,
+ * and the next block finds its place again. */
 static void bridge_lost(struct takt_port *base, uint64_t frames)
 {
     struct bridge *b = (struct bridge *)base;
-    if (b->flows)
-        b->flows = false; /* the next block finds its place again */
+    run_virtual(b);
+    if (is_known(b))
+        b->moved += takt_ring_advance(b->ring, (uint64_t)((double)frames / b->nominal));
+    b->flows = false;
 }
 
 /* ---- Control --------------------------------------------------------------------------------- */
@@ -341,11 +408,14 @@ static int bridge_start(struct takt_port *base, struct takt_error *e)
     takt_drift_init(&b->drift, b->cfg.own_hz);
     takt_snapshot_write(b->seen, &(struct seen){.count = 0});
     uint64_t version = takt_snapshot_version(b->seen);
-    b->count = b->moved = 0;
+    b->count = b->moved = b->away_since = 0;
+    atomic_store(&b->ring_state, RING_FLOWS);
     b->dll_runs = b->away = b->flows = false;
     b->margin = margin_s * b->cfg.own_hz;
     atomic_store(&b->quit, false);
     atomic_store(&b->gaps, 0);
+    atomic_store(&b->settled, false);
+    b->flows_s = 0;
     int err = b->port && b->port->ops->start ? b->port->ops->start(b->port, e) : 0;
     if (err < 0)
         return err;
@@ -491,5 +561,6 @@ void takt_bridge_read_state(const struct takt_port *port, struct takt_bridge_sta
     *out = (struct takt_bridge_state){
         .drift_ppm = (double)atomic_load_explicit(&b->drift_ppb, memory_order_relaxed) / 1e3,
         .queue_frames = atomic_load_explicit(&b->queue_shown, memory_order_relaxed),
-        .gaps = atomic_load_explicit(&b->gaps, memory_order_relaxed)};
+        .gaps = atomic_load_explicit(&b->gaps, memory_order_relaxed),
+        .settled = atomic_load_explicit(&b->settled, memory_order_relaxed)};
 }

@@ -35,6 +35,7 @@ struct takt_bridge_state {
     double drift_ppm; /* by how much the device is faster than nominal, by the stream's clock */
     uint32_t queue_frames; /* what the bridge adds, in the stream's frames */
     uint64_t gaps;         /* how often the queue ran empty */
+    bool settled;          /* the drift is known: the input has flowed for 8 s on end */
 };
 
 /* Opens the device. Errors: as takt_stream_create. Thread: control. RT: no. */

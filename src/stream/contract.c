@@ -42,6 +42,7 @@ struct takt_contract {
     int64_t last_end_ns, last_slack_ns;
     enum takt_miss_cause last_cause;
     uint64_t blocks;
+    double rate_frames; /* behind the mean of the rate */
     long minor_seen, major_seen, switches_seen;
     const struct takt_evidence *seen; /* NULL: no guard */
     struct takt_evidence seen_before; /* when the block began */
@@ -105,6 +106,7 @@ void takt_contract_reset(struct takt_contract *c)
     c->last_end_ns = INT64_MIN;
     c->last_slack_ns = 0;
     c->blocks = 0;
+    c->rate_frames = 0;
     takt_hist_reset(&c->lateness);
     takt_hist_reset(&c->duration);
     takt_hist_signed_reset(&c->slack);
@@ -299,9 +301,17 @@ void takt_contract_period(struct takt_contract *c, uint32_t frames)
         c->late_wake_ns = INT64_MAX;
 }
 
-void takt_contract_rate(struct takt_contract *c, double rate_hz)
+/* What is shown, once the loop has settled, is the mean of all since then, and later of about the
+ * last half minute: the loop itself swings for seconds after an xrun. */
+void takt_contract_rate(struct takt_contract *c, double rate_hz, uint32_t frames)
 {
-    atomic_store_explicit(&c->rate_measured_hz, rate_hz, memory_order_relaxed);
+    enum { SETTLING_S = 4, MEMORY_S = 30 };
+    double mean = atomic_load_explicit(&c->rate_measured_hz, memory_order_relaxed);
+    double longest = (double)(SETTLING_S + MEMORY_S) * c->rate_hz;
+    c->rate_frames = c->rate_frames + frames < longest ? c->rate_frames + frames : longest;
+    double settled = c->rate_frames - (double)SETTLING_S * c->rate_hz;
+    mean += (rate_hz - mean) * (settled > frames ? frames / settled : 1);
+    atomic_store_explicit(&c->rate_measured_hz, mean, memory_order_relaxed);
 }
 
 /* ---- Reading -----------------------------------------------------------------------------------

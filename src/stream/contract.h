@@ -61,7 +61,7 @@ void takt_contract_end(struct takt_contract *c, int64_t end_ns, uint64_t positio
 /* From now on there are so many frames between two wake-ups. */
 void takt_contract_period(struct takt_contract *c, uint32_t frames);
 
-/* The device's rate as measured. */
-void takt_contract_rate(struct takt_contract *c, double rate_hz);
+/* The device's rate, as it seems over the last so many frames. */
+void takt_contract_rate(struct takt_contract *c, double rate_hz, uint32_t frames);
 
 #endif

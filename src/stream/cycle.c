@@ -81,7 +81,7 @@ static void account(struct takt_core *g, const struct takt_cycle *c)
     } else {
         takt_dll_update(&g->dll, c->now_ns, c->frames, c->lost_frames);
         if (g->contract)
-            takt_contract_rate(g->contract, takt_dll_rate_hz(&g->dll));
+            takt_contract_rate(g->contract, takt_dll_rate_hz(&g->dll), c->frames);
     }
     atomic_store_explicit(&g->now_shown, c->now_ns, memory_order_relaxed);
     uint64_t passed = g->last_cycle_frames + c->lost_frames;

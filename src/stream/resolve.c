@@ -10,6 +10,14 @@ enum { RATE_HZ_MIN = 8000, RATE_HZ_MAX = 384000, RATE_HZ_DEFAULT = 48000, LIVE_C
 
 /* ---- Ids ------------------------------------------------------------------------------------ */
 
+/* An id for "%.*s:", which "jack:" would make two colons of. */
+static int shown_length(const char *id)
+{
+    int n = (int)strnlen(id, 100);
+    return n && id[n - 1] == ':' ? n - 1 : n;
+}
+#define shown(id) shown_length(id), id
+
 static const struct takt_backend *backend_named(const char *name, size_t length)
 {
     for (const struct takt_backend *const *b = takt_backends; *b; b++)
@@ -99,7 +107,7 @@ static int query(struct takt_plan_side *side, bool is_input, struct takt_error *
     if (err < 0)
         return err;
     if (!(is_input ? side->info.in_channels_max : side->info.out_channels_max))
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.100s: has no %s", side->id,
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.*s: has no %s", shown(side->id),
                          direction(is_input));
     return 0;
 }
@@ -124,8 +132,8 @@ static int resolve_channels(struct takt_plan_side *side, const struct takt_side_
             side->device_channels = side->map[c] + 1u;
     }
     if (side->device_channels > max)
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.100s: has %u %s channel%s, not %u",
-                         side->id, max, direction(is_input), max == 1 ? "" : "s",
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.*s: has %u %s channel%s, not %u",
+                         shown(side->id), max, direction(is_input), max == 1 ? "" : "s",
                          side->device_channels);
     return 0;
 }
@@ -186,10 +194,20 @@ static void choose_clock(struct takt_plan *plan)
     plan->clock = out && out->has_clock ? out : in && in->has_clock ? in : in ? in : out;
 }
 
+static bool runs_at(const struct takt_plan_side *side, uint32_t rate_hz)
+{
+    const struct takt_device_info *i = &side->info;
+    return !i->rate_hz_max || (rate_hz >= i->rate_hz_min && rate_hz <= i->rate_hz_max);
+}
+
+/* A recording's, unless what it is played to cannot go along. */
 static uint32_t natural_rate(const struct takt_plan *plan, const struct takt_defaults *defaults)
 {
-    if (plan->in.backend && plan->in.info.frames)
-        return plan->in.info.rate_hz_default;
+    if (plan->in.backend && plan->in.info.frames) {
+        uint32_t rate_hz = plan->in.info.rate_hz_default;
+        bool follows = !plan->out.backend || runs_at(&plan->out, rate_hz);
+        return follows ? rate_hz : plan->out.info.rate_hz_default;
+    }
     if (defaults->rate_hz)
         return defaults->rate_hz;
     if (plan->in.backend && plan->in.info.rate_hz_default && !plan->in.is_bridged)
@@ -203,18 +221,16 @@ static int check_rate(const struct takt_plan_side *side, uint32_t rate_hz, struc
 {
     const struct takt_device_info *i = &side->info;
     if (side->backend && (rate_hz < RATE_HZ_MIN || rate_hz > RATE_HZ_MAX))
-        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
-                         "%.100s: is at %u Hz; takt runs at %d to %d Hz", side->id, rate_hz,
-                         RATE_HZ_MIN, RATE_HZ_MAX);
-    if (!side->backend || !i->rate_hz_max ||
-        (rate_hz >= i->rate_hz_min && rate_hz <= i->rate_hz_max))
+        return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.*s: is at %u Hz; takt runs at %d to %d Hz",
+                         shown(side->id), rate_hz, RATE_HZ_MIN, RATE_HZ_MAX);
+    if (!side->backend || runs_at(side, rate_hz))
         return 0;
     if (i->rate_hz_min == i->rate_hz_max)
         return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0,
-                         "%.100s: is at %u Hz, the stream at %u; set the rate to %u", side->id,
+                         "%.*s: is at %u Hz, the stream at %u; set the rate to %u", shown(side->id),
                          i->rate_hz_max, rate_hz, i->rate_hz_max);
-    return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.100s: runs at %u to %u Hz, not at %u", side->id,
-                     i->rate_hz_min, i->rate_hz_max, rate_hz);
+    return takt_fail(e, TAKT_ERR_UNSUPPORTED, 0, "%.*s: runs at %u to %u Hz, not at %u",
+                     shown(side->id), i->rate_hz_min, i->rate_hz_max, rate_hz);
 }
 
 static void fill_defaults(struct takt_stream_cfg *cfg, const struct takt_defaults *defaults)
@@ -255,7 +271,10 @@ int takt_plan_init(struct takt_plan *plan, const struct takt_stream_cfg *cfg, st
     choose_clock(plan);
     if (!plan->cfg.rate_hz)
         plan->cfg.rate_hz = natural_rate(plan, &defaults);
-    if (!plan->in.is_bridged && (err = check_rate(&plan->in, plan->cfg.rate_hz, e)) < 0)
+    if (plan->in.backend && !plan->in.backend->has_clock && !runs_at(&plan->in, plan->cfg.rate_hz))
+        plan->in.own_hz = plan->in.info.rate_hz_default;
+    if (!plan->in.is_bridged && !plan->in.own_hz &&
+        (err = check_rate(&plan->in, plan->cfg.rate_hz, e)) < 0)
         return err;
     return check_rate(&plan->out, plan->cfg.rate_hz, e);
 }

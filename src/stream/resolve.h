@@ -12,6 +12,7 @@ struct takt_plan_side {
     char *id;                           /* whole, owned */
     const char *rest;                   /* into id */
     bool is_bridged;                    /* it has a clock, and the stream follows another one */
+    uint32_t own_hz; /* a source without a clock has another rate, and is converted; else 0 */
     uint32_t channels, device_channels;
     uint16_t map[TAKT_CHANNELS_MAX];
     struct takt_device_info info;

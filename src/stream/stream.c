@@ -13,6 +13,7 @@
 #include "rt/background.h"
 #include "rt/memory.h"
 #include "stream/bridge.h"
+#include "stream/convert.h"
 #include "sync/futex.h"
 #include "takt/thread.h"
 #include "takt/time.h"
@@ -223,7 +224,14 @@ static int open_port(struct takt_stream *s, struct takt_side *side,
         .timeout_ns = c->timeout_ms * ms_ns,
         .engine = &s->engine.face,
     };
-    return plan->backend->open_port(&cfg, &side->port, e);
+    if (!plan->own_hz)
+        return plan->backend->open_port(&cfg, &side->port, e);
+    struct takt_port_cfg own = cfg;
+    struct takt_port *inner;
+    own.rate_hz = plan->own_hz;
+    own.block_frames_max = takt_convert_need(cfg.block_frames_max, cfg.rate_hz, plan->own_hz);
+    int err = plan->backend->open_port(&own, &inner, e);
+    return err < 0 ? err : takt_convert_open(&cfg, plan->own_hz, inner, &side->port, e);
 }
 
 /* What the granted driver makes of the plan. */
@@ -255,6 +263,7 @@ static void settle(struct takt_stream *s)
     uint32_t block = c->block_frames ? c->block_frames : g->host_frames_max;
     s->actual = (struct takt_stream_actual){
         .rate_hz = c->rate_hz,
+        .source_hz = s->plan.in.own_hz ? s->plan.in.own_hz : c->rate_hz,
         .block_frames = fixed ? c->block_frames ? c->block_frames : d->host_block_frames : 0,
         .block_frames_max = block,
         .in_channels = g->in.channels,
@@ -600,6 +609,7 @@ void takt_stream_actual(const struct takt_stream *s, struct takt_stream_actual *
         out->bridge_frames = bridge.queue_frames;
         out->bridge_drift_ppm = bridge.drift_ppm;
         out->bridge_gaps = bridge.gaps;
+        out->bridge_settled = bridge.settled;
     }
     out->latency_out_frames = atomic_load_explicit(&g->out.latency_frames, memory_order_relaxed);
     out->latency_in_s = (double)out->latency_in_frames / out->rate_hz;

@@ -398,9 +398,10 @@ def a_server_that_dies_leaves_the_lines_so_far():
 @test
 def nothing_is_heard_whatever_comes_in():
     """A bench that let its input through could howl."""
-    script = """"$1" run sim:tone=1000 jack:none -c 1 -t 30 -q & player=$!
-        sleep 0.5; "$1" bench -i jack:takt -o jack:none gain=0dB --blocks 64 -t 3 -q --no-html & bench=$!
-        sleep 0.5; "$1" meter "jack:takt bench" -t 1 --json; status=$?
+    script = """until_there() { for _ in {1..200}; do jack_lsp | grep -q "^$1:" && break; sleep 0.05; done; }
+        "$1" run sim:tone=1000 jack:none -c 1 -t 30 -q & player=$!; until_there takt
+        "$1" bench -i jack:takt -o jack:none gain=0dB --blocks 64 -t 5 -q --no-html & bench=$!
+        until_there "takt bench"; "$1" meter "jack:takt bench" -t 1 --json; status=$?
         kill $player; wait $player; wait $bench && exit $status"""
     done = subprocess.run(with_jack("bash", "-c", script, "bash", TAKT), stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60,

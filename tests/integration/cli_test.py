@@ -172,9 +172,21 @@ def what_cannot_be_had_is_one_clear_line_and_1():
     open("none.wav", "w").close()
     for arguments in ["meter nosuch.wav", "meter folder", "meter text.wav", "meter none.wav",
                       "play nosuch.wav", "run nosuch.wav out.wav", "run w.wav nosuch/out.wav",
-                      "run w.wav out.wav -r 44100", "devices nosuch.wav"]:
+                      "devices nosuch.wav"]:
         one_line(run(*arguments.split(), status=1))
     check(not os.path.exists("out.wav"), "a sink was made without a source")
+
+
+@test
+def a_recording_of_another_rate_is_converted():
+    run("run", "sim:tone=1000", "cd.wav", "-r", "44100", "-t", "2", "--fast", "-c", "1")
+    said = run("run", "cd.wav", "out.wav", "-r", "48000", "--fast", "--json").summary()
+    equal((said["rate_hz"], said["source_rate_hz"], said["frames"]), (48000, 44100, 96000))
+    near(said["channels"][0]["rms_dbfs"], -9.03, 0.01, "RMS")
+    said = run("run", "out.wav", "back.wav", "-r", "44100", "--fast", "--json").summary()
+    equal((said["rate_hz"], said["frames"]), (44100, 88200))
+    text = run("run", "cd.wav", "-r", "48000", "--fast", "null:").out
+    check("96000 frames at 48000 Hz, converted from 44100 Hz" in text, text)
 
 
 @test

@@ -200,6 +200,29 @@ def a_killed_server_is_survived_and_found_again():
 
 
 @test
+def a_server_that_comes_back_at_another_rate_stays_away_and_that_is_said_once():
+    with Server() as server:
+        takt = server.takt("run", "jack:", "jack:", "-t", "9", "-b", "64")
+        time.sleep(1)
+        for rate_hz in (44100, 48000):
+            server.end(signal.SIGKILL)
+            server.rate_hz = rate_hz
+            server.begin()
+            time.sleep(2.5)
+        summary, err = summary_of(takt)
+        equal([summary["events"][k] for k in ("device_lost", "device_back")], [1, 1], err)
+        equal(err.count("the server is back at 44100 Hz"), 1, err)
+        equal((summary["seconds"], summary["rate_hz"]), (9.0, 48000))
+
+
+@test
+def a_server_with_periods_of_a_quarter_of_a_second_is_not_away():
+    with Server(block=4096, rate_hz=16000) as server:
+        summary, err = summary_of(server.takt("run", "jack:", "jack:", "-t", "3"))
+        equal((summary["events"]["device_lost"], summary["seconds"], err), (0, 3.0, ""))
+
+
+@test
 def loss_and_return_show_within_a_second_and_leave_the_heap_as_it_was():
     with Server(block=256) as server:
         # Without caches of freed blocks, which the heap counts as held.

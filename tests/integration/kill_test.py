@@ -39,7 +39,7 @@ class Recording:
         self.path = os.path.join(folder, f"{number}.{self.ending}")
         command = record(kind, self.path) + (["--fast", "-t", "100000"] if fast else [])
         self.started = time.monotonic()
-        self.seen = None  # when the file was first seen
+        self.seen = None  # when there was first something in the file
         self.kill_at = self.started + alive_s
         self.killed = None
         self.program = subprocess.Popen(command, stdout=subprocess.DEVNULL,
@@ -50,7 +50,7 @@ class Recording:
         if self.killed:
             return False
         now = time.monotonic()
-        if not self.seen and os.path.exists(self.path):
+        if not self.seen and os.path.exists(self.path) and os.path.getsize(self.path):
             self.seen = now
         if now < self.kill_at or not self.seen:
             return now < self.started + 30

@@ -12,7 +12,7 @@ from program import (ENVIRONMENT, TAKT, TIMEOUT_S, Skip, check, equal, near, nee
                      strict_json, test, tests_done, unless_stalled)
 
 WITH_PIPEWIRE = os.path.abspath(os.path.join(sys.argv[2], "tools", "with-pipewire"))
-PROBE, RETURN_PROBE = os.path.abspath(sys.argv[3]), os.path.abspath(sys.argv[4])
+PROBE, RETURN_PROBE, CLICK_PROBE = (os.path.abspath(path) for path in sys.argv[3:6])
 TONE_DBFS = -9.03  # a sine at half of full scale
 SINK = "pipewire:takt-null"
 
@@ -210,7 +210,7 @@ def quantum_that_changes_under_a_stream_keeps_its_block():
     with session() as s, s.running("run", SINK, SINK, "-b", "64", "-t", "3") as r:
         r.until("started")
         s.tool("pw-metadata", "-n", "settings", "0", "clock.force-quantum", "256")
-        r.until("host_block")
+        r.until("block is 256 frames from now on")
         said = r.end()
         equal((said["block_frames"], said["host_block_frames"], said["frames"]), (64, 256, 144000))
 
@@ -266,6 +266,20 @@ def one_channel_is_heard_from_both_ports():
             r.until("started")
             time.sleep(0.3)
             unless_stalled(lambda: hears_the_tone(s))
+
+
+@test
+def sound_is_heard_when_it_is_said_to_be_played_at_any_rate():
+    with session("-p", "256") as s:
+        for out_hz, in_hz in ((48000, 48000), (48000, 8000), (48000, 96000), (44100, 48000)):
+            def is_in_time():
+                said = subprocess.run([CLICK_PROBE, SINK, str(out_hz), SINK + ".monitor", str(in_hz)],
+                                      env=s.environment, capture_output=True, text=True, timeout=30)
+                equal(said.returncode, 0, said.stderr)
+                # A quantum is 5333 us. The slower rate has frames of 125 us, and its filter a slope.
+                near(float(said.stdout.split()[1]), 0, 300, f"us from {out_hz} to {in_hz} Hz")
+
+            unless_stalled(is_in_time)
 
 
 @test

@@ -2,6 +2,7 @@
 #include "base/random.h"
 #include "takt/contract.h"
 #include "takt/stream.h"
+#include "takt/time.h"
 #include "tap.h"
 
 #include <math.h>
@@ -221,6 +222,73 @@ static void device_away_is_silence_and_the_stream_goes_on(void)
             CHECK_NEAR(l.sum[second], second == 4 ? 0 : 0.125, 1e-3);
 }
 
+/* Seconds of full tone in what was measured. */
+static int seconds_of_tone(const struct level *l, int from, int to)
+{
+    int n = 0;
+    for (int second = from; second < to; second++)
+        n += fabs(l->sum[second] - 0.125) < 1e-3;
+    return n;
+}
+
+static void output_away_for_any_time_gets_its_sound_back(void)
+{
+    static const double away_s[] = {0.05, 0.3, 0.5, 0.7, 1, 2.5};
+    static const char *const drifts[] = {"ppm=-500", "ppm=300", "ppm=500,host=1000"};
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < ROUNDS(3); k++) {
+            struct takt_stream_actual a;
+            struct level l = {{0}};
+            int events[2];
+            char in[64], out[64];
+            snprintf(in, sizeof in, "sim:tone,%s", drifts[k]);
+            snprintf(out, sizeof out, "sim:,ppm=0,vanish=3s+%gs", away_s[i]);
+            CHECK_INT(run(&(struct takt_stream_cfg){.in = {.device = in},
+                                                    .out = {.device = out},
+                                                    .length_frames = 10 * 48000,
+                                                    .clock = TAKT_CLOCK_VIRTUAL,
+                                                    .process = measure,
+                                                    .arg = &l},
+                          &a, events),
+                      0);
+            CHECK(a.bridge_frames > 0);
+            CHECK_INT(events[0], 1);
+            CHECK_INT(events[1], 1);
+            CHECK_INT(seconds_of_tone(&l, 7, 10), 3);
+        }
+}
+
+struct sleeper {
+    struct level level;
+    bool has_slept;
+};
+
+static enum takt_next sleep_once(const struct takt_block *b, void *arg)
+{
+    struct sleeper *s = arg;
+    if (b->position > 48000 && !s->has_slept) {
+        s->has_slept = true;
+        takt_sleep_ms(1500);
+    }
+    return measure(b, &s->level);
+}
+
+/* The queue overflows before anybody can be told that time was lost. */
+static void stall_longer_than_the_queue_is_one_gap(void)
+{
+    struct takt_stream_actual a;
+    struct sleeper s = {.has_slept = false};
+    CHECK_INT(run(&(struct takt_stream_cfg){.in = {.device = "sim:tone,ppm=200"},
+                                            .out = {.device = "sim:,ppm=0"},
+                                            .length_frames = 5 * 48000,
+                                            .process = sleep_once,
+                                            .arg = &s},
+                  &a, NULL),
+              0);
+    CHECK(s.has_slept && a.bridge_frames > 0);
+    CHECK(s.level.sum[4] > 0.1); /* the machine's own stalls may cost some of it */
+}
+
 int main(void)
 {
     RUN(any_drift_block_and_host_block_has_no_glitch);
@@ -228,5 +296,7 @@ int main(void)
     RUN_UNLESS_SANITIZED(an_hour_500_ppm_apart_has_no_glitch);
     RUN(time_of_capture_is_true_to_a_frame);
     RUN(device_away_is_silence_and_the_stream_goes_on);
+    RUN(output_away_for_any_time_gets_its_sound_back);
+    RUN(stall_longer_than_the_queue_is_one_gap);
     return tap_done();
 }
