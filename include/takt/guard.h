@@ -63,8 +63,8 @@ struct takt_guard_finding {
     int64_t first_ns;  /* when, CLOCK_MONOTONIC */
     int64_t total_ns;  /* how long all of them took */
     int64_t longest_ns;
-    uint32_t depth;                      /* how many of frames there are */
-    uint64_t frames[TAKT_GUARD_FRAMES];  /* addresses, the innermost first */
+    uint32_t depth;                     /* how many of frames there are */
+    uint64_t frames[TAKT_GUARD_FRAMES]; /* addresses, the innermost first */
 };
 
 /* A file of code, to find an address's line: address - bias is what the file's symbols have. */

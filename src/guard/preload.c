@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -57,18 +58,20 @@ struct room {
     alignas(max_align_t) char bytes[TAKT_PRELOAD_CALL_BYTES];
 };
 
-static void *real(const char *name)
+/* Finds the function itself, once. */
+static inline void find(void **at, const char *name)
 {
-    void *at = dlsym(RTLD_NEXT, name);
-    if (!at)
+    if (__builtin_expect(*at != NULL, 1))
+        return;
+    *at = dlsym(RTLD_NEXT, name);
+    if (!*at)
         abort(); /* the program links it, so it must be there */
-    return at;
 }
 
 /* ---- The shape of all of them -----------------------------------------------------------------
  */
 
-#define REAL(name) (real_##name ? real_##name : (real_##name = (__typeof__(real_##name))real(#name)))
+#define REAL(name) (find((void **)&real_##name, #name), real_##name)
 
 #define BEGIN(kind, name)                                                                          \
     struct room room;                                                                              \
@@ -77,21 +80,21 @@ static void *real(const char *name)
 
 /* A function that gives a value. */
 #define STAND_BEFORE(kind, type, name, parameters, arguments)                                      \
-    static type(*real_##name) parameters;                                                          \
+    static __typeof__(name) *real_##name;                                                          \
     EXPORT type name parameters;                                                                   \
     EXPORT type name parameters                                                                    \
     {                                                                                              \
         if (!slot)                                                                                 \
             return REAL(name) arguments;                                                           \
         BEGIN(kind, #name);                                                                        \
-        type result = REAL(name) arguments;                                                        \
+        type given_back = REAL(name) arguments;                                                    \
         END;                                                                                       \
-        return result;                                                                             \
+        return given_back;                                                                         \
     }
 
 /* One that gives none. */
 #define STAND_BEFORE_VOID(kind, name, parameters, arguments)                                       \
-    static void(*real_##name) parameters;                                                          \
+    static __typeof__(name) *real_##name;                                                          \
     EXPORT void name parameters;                                                                   \
     EXPORT void name parameters                                                                    \
     {                                                                                              \
@@ -124,10 +127,10 @@ static void *real(const char *name)
     }
 
 #define ALLOCATION TAKT_GUARD_ALLOCATION
-#define LOCK TAKT_GUARD_LOCK
-#define WAIT TAKT_GUARD_WAIT
-#define IO TAKT_GUARD_IO
-#define OTHER TAKT_GUARD_CALL
+#define LOCK       TAKT_GUARD_LOCK
+#define WAIT       TAKT_GUARD_WAIT
+#define IO         TAKT_GUARD_IO
+#define OTHER      TAKT_GUARD_CALL
 
 /* ---- Memory -----------------------------------------------------------------------------------
  */
@@ -155,7 +158,7 @@ EXPORT void *calloc(size_t count, size_t bytes)
         if (is_looked_for)
             return early_calloc(count * bytes);
         is_looked_for = true;
-        real_calloc = (__typeof__(real_calloc))real("calloc");
+        find((void **)&real_calloc, "calloc");
     }
     if (!slot)
         return real_calloc(count, bytes);
@@ -199,8 +202,8 @@ STAND_BEFORE(ALLOCATION, int, mlock, (const void *at, size_t n), (at, n))
  */
 
 STAND_BEFORE(LOCK, int, pthread_mutex_lock, (pthread_mutex_t * m), (m))
-STAND_BEFORE(LOCK, int, pthread_mutex_timedlock, (pthread_mutex_t * m, const struct timespec *until),
-             (m, until))
+STAND_BEFORE(LOCK, int, pthread_mutex_timedlock,
+             (pthread_mutex_t * m, const struct timespec *until), (m, until))
 STAND_BEFORE(LOCK, int, pthread_mutex_clocklock,
              (pthread_mutex_t * m, clockid_t clock, const struct timespec *until),
              (m, clock, until))
@@ -221,7 +224,8 @@ STAND_BEFORE(WAIT, int, pthread_cond_wait, (pthread_cond_t * c, pthread_mutex_t 
 STAND_BEFORE(WAIT, int, pthread_cond_timedwait,
              (pthread_cond_t * c, pthread_mutex_t *m, const struct timespec *until), (c, m, until))
 STAND_BEFORE(WAIT, int, pthread_cond_clockwait,
-             (pthread_cond_t * c, pthread_mutex_t *m, clockid_t clock, const struct timespec *until),
+             (pthread_cond_t * c, pthread_mutex_t *m, clockid_t clock,
+              const struct timespec *until),
              (c, m, clock, until))
 STAND_BEFORE(WAIT, int, cnd_wait, (cnd_t * c, mtx_t *m), (c, m))
 STAND_BEFORE(WAIT, int, pthread_barrier_wait, (pthread_barrier_t * b), (b))
@@ -277,7 +281,8 @@ STAND_BEFORE(IO, int, vprintf, (const char *format, va_list more), (format, more
 STAND_BEFORE(IO, int, vfprintf, (FILE * f, const char *format, va_list more), (f, format, more))
 STAND_BEFORE(IO, int, vdprintf, (int fd, const char *format, va_list more), (fd, format, more))
 STAND_BEFORE_LIST(IO, int, printf, vprintf, (const char *format, ...), format, format)
-STAND_BEFORE_LIST(IO, int, fprintf, vfprintf, (FILE * f, const char *format, ...), format, f, format)
+STAND_BEFORE_LIST(IO, int, fprintf, vfprintf, (FILE * f, const char *format, ...), format, f,
+                  format)
 STAND_BEFORE_LIST(IO, int, dprintf, vdprintf, (int fd, const char *format, ...), format, fd, format)
 
 /* What printf becomes under _FORTIFY_SOURCE. */
@@ -311,22 +316,22 @@ EXPORT void syslog(int priority, const char *format, ...)
 }
 
 STAND_BEFORE(IO, int, socket, (int domain, int type, int protocol), (domain, type, protocol))
-STAND_BEFORE(IO, int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n))
+STAND_BEFORE(IO, int, connect, (int fd, __CONST_SOCKADDR_ARG to, socklen_t n), (fd, to, n))
 STAND_BEFORE(IO, ssize_t, send, (int fd, const void *from, size_t n, int how), (fd, from, n, how))
 STAND_BEFORE(IO, ssize_t, sendto,
-             (int fd, const void *from, size_t n, int how, const struct sockaddr *to, socklen_t size),
+             (int fd, const void *from, size_t n, int how, __CONST_SOCKADDR_ARG to, socklen_t size),
              (fd, from, n, how, to, size))
 STAND_BEFORE(IO, ssize_t, sendmsg, (int fd, const struct msghdr *m, int how), (fd, m, how))
 STAND_BEFORE(IO, ssize_t, recv, (int fd, void *to, size_t n, int how), (fd, to, n, how))
 STAND_BEFORE(IO, ssize_t, recvfrom,
-             (int fd, void *to, size_t n, int how, struct sockaddr *from, socklen_t *size),
+             (int fd, void *to, size_t n, int how, __SOCKADDR_ARG from, socklen_t *size),
              (fd, to, n, how, from, size))
 STAND_BEFORE(IO, ssize_t, recvmsg, (int fd, struct msghdr *m, int how), (fd, m, how))
 STAND_BEFORE(IO, DIR *, opendir, (const char *path), (path))
 
 /* These take a third argument only sometimes; passing on what stands in its place does no harm. */
 #define STAND_BEFORE_THIRD(name, kind, first, second, third)                                       \
-    static int (*real_##name)(first, second, ...);                                                 \
+    static __typeof__(name) *real_##name;                                                          \
     EXPORT int name(first a, second b, ...)                                                        \
     {                                                                                              \
         va_list more;                                                                              \

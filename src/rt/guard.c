@@ -64,8 +64,8 @@ const char *takt_guard_kind_name(enum takt_guard_kind kind)
  */
 
 struct chain {
-    const void *from;  /* an address in the first frame that counts; NULL: all count */
-    const char *top;   /* frames that begin above are not the cycle's */
+    const void *from; /* an address in the first frame that counts; NULL: all count */
+    const char *top;  /* frames that begin above are not the cycle's */
     bool begun;
     uint32_t depth;
     uint64_t frames[TAKT_GUARD_FRAMES];
@@ -217,8 +217,8 @@ void takt_guard_forbid(void)
 static void *preload_begin(void *watcher, enum takt_guard_kind kind, const char *name,
                            const void *caller, struct takt_guard_call *call)
 {
-    *call = (struct takt_guard_call){
-        .thread = watcher, .kind = kind, .name = name, .caller = caller};
+    *call =
+        (struct takt_guard_call){.thread = watcher, .kind = kind, .name = name, .caller = caller};
     takt_guard_call_begin(call);
     return call;
 }

@@ -207,15 +207,14 @@ int takt_guard_report_pid(const struct takt_guard_report *r)
 void takt_guard_report_totals(const struct takt_guard_report *r, struct takt_guard_totals *out)
 {
     uint32_t mode = atomic_load(&r->mode);
-    *out = (struct takt_guard_totals){
-        .mode = mode ? (enum takt_guard_mode)mode : TAKT_GUARD_OFF,
-        .system_calls = atomic_load(&r->system_calls),
-        .library_calls = atomic_load(&r->library_calls),
-        .faults = atomic_load(&r->faults),
-        .cycles = atomic_load(&r->cycles),
-        .unlisted = atomic_load(&r->unlisted),
-        .preemptions = atomic_load(&r->preemptions),
-        .preempted_ns = atomic_load(&r->preempted_ns)};
+    *out = (struct takt_guard_totals){.mode = mode ? (enum takt_guard_mode)mode : TAKT_GUARD_OFF,
+                                      .system_calls = atomic_load(&r->system_calls),
+                                      .library_calls = atomic_load(&r->library_calls),
+                                      .faults = atomic_load(&r->faults),
+                                      .cycles = atomic_load(&r->cycles),
+                                      .unlisted = atomic_load(&r->unlisted),
+                                      .preemptions = atomic_load(&r->preemptions),
+                                      .preempted_ns = atomic_load(&r->preempted_ns)};
     for (int i = 0; i < TAKT_GUARD_KINDS; i++)
         out->found += out->kinds[i] = atomic_load(&r->kinds[i]);
 }
@@ -230,16 +229,14 @@ int takt_guard_report_findings(const struct takt_guard_report *r, struct takt_gu
         if (atomic_load_explicit(&p->state, memory_order_acquire) != PLACE_READY || !count)
             continue;
         struct takt_guard_finding *f = &out[n++];
-        *f = (struct takt_guard_finding){.kind = p->kind < TAKT_GUARD_KINDS
-                                                     ? (enum takt_guard_kind)p->kind
-                                                     : TAKT_GUARD_CALL,
-                                         .count = count,
-                                         .position = p->position,
-                                         .first_ns = p->first_ns,
-                                         .total_ns = atomic_load(&p->total_ns),
-                                         .longest_ns = atomic_load(&p->longest_ns),
-                                         .depth = p->depth < TAKT_GUARD_FRAMES ? p->depth
-                                                                               : TAKT_GUARD_FRAMES};
+        *f = (struct takt_guard_finding){
+            .kind = p->kind < TAKT_GUARD_KINDS ? (enum takt_guard_kind)p->kind : TAKT_GUARD_CALL,
+            .count = count,
+            .position = p->position,
+            .first_ns = p->first_ns,
+            .total_ns = atomic_load(&p->total_ns),
+            .longest_ns = atomic_load(&p->longest_ns),
+            .depth = p->depth < TAKT_GUARD_FRAMES ? p->depth : TAKT_GUARD_FRAMES};
         memcpy(f->name, p->name, sizeof f->name);
         f->name[sizeof f->name - 1] = '\0';
         memcpy(f->frames, p->frames, sizeof f->frames);

@@ -4,9 +4,9 @@
  * the kernel lets pass, which ends behind its `syscall`. It is written just as the unwinder expects
  * one, so that chains of calls can be walked through it.
  *
- * Most calls are carried out in the handler, with the registers that the caller had set. Some cannot
- * be: those that return twice or never, those of the signal mask, which leaving the handler sets
- * anew, and the return from another handler. For these the selector stays open until the next
+ * Most calls are carried out in the handler, with the registers that the caller had set. Some
+ * cannot be: those that return twice or never, those of the signal mask, which leaving the handler
+ * sets anew, and the return from another handler. For these the selector stays open until the next
  * cycle, and the instruction is run again.
  *
  * Source: Documentation/admin-guide/syscall-user-dispatch.rst of Linux.
@@ -29,8 +29,8 @@
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
-#define PR_SYS_DISPATCH_OFF 0
-#define PR_SYS_DISPATCH_ON 1
+#define PR_SYS_DISPATCH_OFF          0
+#define PR_SYS_DISPATCH_ON           1
 #endif
 #ifndef SYS_USER_DISPATCH
 #define SYS_USER_DISPATCH 2
@@ -75,11 +75,10 @@ static long carry_out(const greg_t *r)
 
 static bool has_to_run_in_place(long number)
 {
-    static const long calls[] = {SYS_rt_sigreturn,   SYS_rt_sigprocmask, SYS_rt_sigsuspend,
-                                 SYS_sigaltstack,    SYS_clone,          SYS_clone3,
-                                 SYS_fork,           SYS_vfork,          SYS_execve,
-                                 SYS_execveat,       SYS_exit,           SYS_exit_group,
-                                 SYS_restart_syscall};
+    static const long calls[] = {
+        SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_rt_sigsuspend,  SYS_sigaltstack, SYS_clone,
+        SYS_clone3,       SYS_fork,           SYS_vfork,          SYS_execve,      SYS_execveat,
+        SYS_exit,         SYS_exit_group,     SYS_restart_syscall};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         if (calls[i] == number)
             return true;

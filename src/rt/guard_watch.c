@@ -39,8 +39,8 @@ bool takt_watch_open(struct takt_watch *w)
     w->fd = (int)syscall(SYS_perf_event_open, &a, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
     if (w->fd < 0)
         return false;
-    void *page = mmap(NULL, (1 + DATA_PAGES) * page_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED,
-                      w->fd, 0);
+    void *page =
+        mmap(NULL, (1 + DATA_PAGES) * page_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, w->fd, 0);
     if (page == MAP_FAILED) {
         close(w->fd);
         return false;
@@ -84,8 +84,8 @@ static bool read_switch(struct takt_watch *w, unsigned misc, int64_t time_ns,
     }
     if (!w->off_ns)
         return false;
-    *out = (struct takt_watch_event){.type =
-                                         w->off_by_force ? TAKT_WATCH_PREEMPTED : TAKT_WATCH_BLOCKED,
+    *out = (struct takt_watch_event){.type = w->off_by_force ? TAKT_WATCH_PREEMPTED
+                                                             : TAKT_WATCH_BLOCKED,
                                      .off_cpu_ns = time_ns - w->off_ns};
     w->off_ns = 0;
     return true;

@@ -15,9 +15,9 @@
 struct takt_watch {
     struct perf_event_mmap_page *page; /* NULL: nothing is known */
     int fd;
-    uint64_t at;        /* bytes of the ring that were read */
-    int64_t off_ns;     /* when the thread went off the CPU; 0: it is on it, or that is not known */
-    bool off_by_force;  /* it had not asked for that */
+    uint64_t at;       /* bytes of the ring that were read */
+    int64_t off_ns;    /* when the thread went off the CPU; 0: it is on it, or that is not known */
+    bool off_by_force; /* it had not asked for that */
 };
 
 /* One thing that happened. */

@@ -2,7 +2,8 @@
  * rt/preload.h - what libtakt and libtakt-guard.so, its preloaded companion, know of each other.
  *
  * The companion stands before functions of the C library. It exports one object, by which libtakt
- * finds it. For each thread it has a slot: while a watcher stands in it, a call is told to the hooks.
+ * finds it. For each thread it has a slot: while a watcher stands in it, a call is told to the
+ * hooks.
  */
 #ifndef TAKT_RT_PRELOAD_H
 #define TAKT_RT_PRELOAD_H

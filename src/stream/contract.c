@@ -186,8 +186,8 @@ static bool held_up(const struct takt_contract *c, int64_t end_ns)
 }
 
 /* With a guard it is known for how long each kept the block from being ready; what made up half of
- * the excess is to blame. Asleep without a call that was seen is a call that cannot be seen here, or
- * a fault that waited for a disk. */
+ * the excess is to blame. Asleep without a call that was seen is a call that cannot be seen here,
+ * or a fault that waited for a disk. */
 static enum takt_miss_cause cause_seen(const struct takt_contract *c, int64_t excess_ns,
                                        bool faulted)
 {
