@@ -48,6 +48,13 @@ const struct verb verbs[] = {
      "--strict it exits with 3 when the two disagree.\n"
      "  takt latency -i sim:loop -o sim:loop -b 64 --fast\n",
      "-i -o -r -b -t --latency --fast --priority --json --strict -q -v -h", verb_latency},
+    {"check", "-- PROGRAM [ARGUMENT...]", "what a program's callbacks do that they must not",
+     "Runs any program that uses libtakt, and tells each place in its callbacks that\n"
+     "takes memory, locks, waits, does I/O, makes a system call or faults a page in;\n"
+     "with -v the chain of calls, too. Exits with 3 when there is one. With --json\n"
+     "the program's own output goes to stderr.\n"
+     "  takt check -- ./synth --voices 8\n",
+     "-t --json -q -v -h", verb_check},
     {"help", "[VERB]", "this, or more about one verb", "", "-h", verb_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -25,6 +25,7 @@ int verb_run(struct options *o);
 int verb_demo(struct options *o);
 int verb_bench(struct options *o);
 int verb_latency(struct options *o);
+int verb_check(struct options *o);
 int verb_help(struct options *o);
 
 /* Shared by the verbs that run a stream. */

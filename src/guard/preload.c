@@ -108,7 +108,7 @@ static inline void find(void **at, const char *name)
     }
 
 /* One with any number of arguments, by way of its sister that takes them as a list. */
-#define STAND_BEFORE_LIST(kind, type, name, sister, parameters, last, ...)                         \
+#define STAND_BEFORE_LIST(kind, label, type, name, sister, parameters, last, ...)                  \
     EXPORT type name parameters;                                                                   \
     EXPORT type name parameters                                                                    \
     {                                                                                              \
@@ -118,7 +118,7 @@ static inline void find(void **at, const char *name)
         if (!slot) {                                                                               \
             result = REAL(sister)(__VA_ARGS__, more);                                              \
         } else {                                                                                   \
-            BEGIN(kind, #name);                                                                    \
+            BEGIN(kind, label);                                                                    \
             result = REAL(sister)(__VA_ARGS__, more);                                              \
             END;                                                                                   \
         }                                                                                          \
@@ -280,10 +280,11 @@ STAND_BEFORE_VOID(IO, perror, (const char *text), (text))
 STAND_BEFORE(IO, int, vprintf, (const char *format, va_list more), (format, more))
 STAND_BEFORE(IO, int, vfprintf, (FILE * f, const char *format, va_list more), (f, format, more))
 STAND_BEFORE(IO, int, vdprintf, (int fd, const char *format, va_list more), (fd, format, more))
-STAND_BEFORE_LIST(IO, int, printf, vprintf, (const char *format, ...), format, format)
-STAND_BEFORE_LIST(IO, int, fprintf, vfprintf, (FILE * f, const char *format, ...), format, f,
-                  format)
-STAND_BEFORE_LIST(IO, int, dprintf, vdprintf, (int fd, const char *format, ...), format, fd, format)
+STAND_BEFORE_LIST(IO, "printf", int, printf, vprintf, (const char *format, ...), format, format)
+STAND_BEFORE_LIST(IO, "fprintf", int, fprintf, vfprintf, (FILE * f, const char *format, ...),
+                  format, f, format)
+STAND_BEFORE_LIST(IO, "dprintf", int, dprintf, vdprintf, (int fd, const char *format, ...), format,
+                  fd, format)
 
 /* What printf becomes under _FORTIFY_SOURCE. */
 int __vprintf_chk(int flag, const char *format, va_list more);
@@ -294,9 +295,9 @@ STAND_BEFORE(IO, int, __vprintf_chk, (int flag, const char *format, va_list more
              (flag, format, more))
 STAND_BEFORE(IO, int, __vfprintf_chk, (FILE * f, int flag, const char *format, va_list more),
              (f, flag, format, more))
-STAND_BEFORE_LIST(IO, int, __printf_chk, __vprintf_chk, (int flag, const char *format, ...), format,
-                  flag, format)
-STAND_BEFORE_LIST(IO, int, __fprintf_chk, __vfprintf_chk,
+STAND_BEFORE_LIST(IO, "printf", int, __printf_chk, __vprintf_chk,
+                  (int flag, const char *format, ...), format, flag, format)
+STAND_BEFORE_LIST(IO, "fprintf", int, __fprintf_chk, __vfprintf_chk,
                   (FILE * f, int flag, const char *format, ...), format, f, flag, format)
 
 STAND_BEFORE_VOID(IO, vsyslog, (int priority, const char *format, va_list more),
