@@ -27,6 +27,7 @@ int verb_bench(struct options *o);
 int verb_latency(struct options *o);
 int verb_doctor(struct options *o);
 int verb_sim(struct options *o);
+int verb_check(struct options *o);
 int verb_help(struct options *o);
 
 /* Shared by the verbs that run a stream. */

@@ -30,10 +30,12 @@ struct takt_contract;
 enum takt_miss_cause {
     TAKT_MISS_OVERRAN = 0,   /* the callback was too slow by itself */
     TAKT_MISS_LATE_WAKE,     /* woken more than half a period late */
-    TAKT_MISS_PREEMPTED,     /* taken off the CPU: its flag says so, and the kernel's count */
+    TAKT_MISS_PREEMPTED,     /* taken off the CPU for half of the excess; without a guard: its flag
+                                says so, and the kernel's count */
     TAKT_MISS_PAGE_FAULT,    /* the kernel had to bring memory in, so often that it can have cost
                                 half of the excess */
-    TAKT_MISS_BLOCKING_CALL, /* not told apart yet: always 0 */
+    TAKT_MISS_BLOCKING_CALL, /* seen by a guard only (takt/guard.h): it waited in a call, or a call
+                                took half of the excess */
     TAKT_MISS_HOST_XRUN,     /* the device lost frames although we were in time */
     TAKT_MISS_STOLEN,        /* not told apart yet: always 0 */
     TAKT_MISS_STARVED,       /* the source had nothing in time */

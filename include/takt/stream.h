@@ -26,6 +26,7 @@
 
 #include "takt/error.h"
 #include "takt/format.h"
+#include "takt/guard.h"
 #include "takt/thread.h"
 
 #include <stdbool.h>
@@ -176,6 +177,7 @@ struct takt_stream_cfg {
     uint64_t seed;          /* of all chance in sim and dither; default 1 */
     uint32_t timeout_ms; /* bounds start, stop and abort; default 2000. The last of a recording is
                             waited for as long as its buffer_s, where that is longer */
+    enum takt_guard_mode guard; /* what watches the callback; default: TAKT_GUARD's word, or off */
     int priority; /* SCHED_FIFO 1..98 of the device thread; default 70; or TAKT_PRIORITY_OFF */
     uint32_t buffer_frames; /* blocking mode: frames held for read and write; default 4 blocks */
     bool contract_off;      /* leave the deadline record out; for measuring its cost */

@@ -44,6 +44,8 @@ struct takt_contract {
     uint64_t blocks;
     double rate_frames; /* behind the mean of the rate */
     long minor_seen, major_seen, switches_seen;
+    const struct takt_evidence *seen; /* NULL: no guard */
+    struct takt_evidence seen_before; /* when the block began */
     /* Shared. */
     struct takt_hist lateness, duration;
     struct takt_hist_signed slack;
@@ -100,6 +102,7 @@ static void bump(_Atomic uint64_t *counter, uint64_t by)
 
 void takt_contract_reset(struct takt_contract *c)
 {
+    c->seen = NULL;
     c->last_end_ns = INT64_MIN;
     c->last_slack_ns = 0;
     c->blocks = 0;
@@ -136,7 +139,12 @@ static struct kernel_say ask_kernel(struct takt_contract *c, int64_t excess_ns)
 {
     enum { MINOR_NS = 2000 };
     struct rusage r;
-    if (c->virtual_clock || getrusage(RUSAGE_THREAD, &r) != 0)
+    if (c->virtual_clock)
+        return (struct kernel_say){false, false};
+    takt_permit_begin();
+    int err = getrusage(RUSAGE_THREAD, &r);
+    takt_permit_end();
+    if (err)
         return (struct kernel_say){false, false};
     long minor = r.ru_minflt - c->minor_seen, major = r.ru_majflt - c->major_seen;
     long switches = r.ru_nivcsw - c->switches_seen;
@@ -147,14 +155,17 @@ static struct kernel_say ask_kernel(struct takt_contract *c, int64_t excess_ns)
                                .switched = switches > 0};
 }
 
-void takt_contract_enter(struct takt_contract *c)
+void takt_contract_enter(struct takt_contract *c, const struct takt_evidence *seen)
 {
+    c->seen = seen;
     ask_kernel(c, 0);
 }
 
 void takt_contract_begin(struct takt_contract *c, const struct takt_contract_block *b)
 {
     c->block = *b;
+    if (c->seen)
+        c->seen_before = *c->seen;
     if (!c->virtual_clock)
         takt_preempt_arm();
 }
@@ -174,6 +185,24 @@ static bool held_up(const struct takt_contract *c, int64_t end_ns)
            end_ns - c->last_end_ns <= b->deadline_ns - b->due_ns;
 }
 
+/* With a guard it is known for how long each kept the block from being ready; what made up half of
+ * the excess is to blame. Asleep without a call that was seen is a call that cannot be seen here,
+ * or a fault that waited for a disk. */
+static enum takt_miss_cause cause_seen(const struct takt_contract *c, int64_t excess_ns,
+                                       bool faulted)
+{
+    const struct takt_evidence *now = c->seen, *then = &c->seen_before;
+    int64_t blocked_ns = now->blocked_ns - then->blocked_ns;
+    if (2 * (now->call_ns - then->call_ns) > excess_ns)
+        return TAKT_MISS_BLOCKING_CALL;
+    if (faulted || (now->faults > then->faults && 2 * blocked_ns > excess_ns))
+        return TAKT_MISS_PAGE_FAULT;
+    if (2 * blocked_ns > excess_ns)
+        return TAKT_MISS_BLOCKING_CALL;
+    return 2 * (now->preempted_ns - then->preempted_ns) > excess_ns ? TAKT_MISS_PREEMPTED
+                                                                    : TAKT_MISS_OVERRAN;
+}
+
 static enum takt_miss_cause cause_of_delay(struct takt_contract *c, int64_t end_ns, int preempted)
 {
     struct kernel_say kernel = ask_kernel(c, end_ns - c->block.deadline_ns);
@@ -181,6 +210,8 @@ static enum takt_miss_cause cause_of_delay(struct takt_contract *c, int64_t end_
         return c->last_cause;
     if (woken_late(c))
         return TAKT_MISS_LATE_WAKE;
+    if (c->seen)
+        return cause_seen(c, end_ns - c->block.deadline_ns, kernel.faulted);
     if (kernel.faulted)
         return TAKT_MISS_PAGE_FAULT;
     return preempted == 1 && kernel.switched ? TAKT_MISS_PREEMPTED : TAKT_MISS_OVERRAN;

@@ -13,6 +13,7 @@
 #ifndef TAKT_STREAM_CONTRACT_H
 #define TAKT_STREAM_CONTRACT_H
 
+#include "rt/guard.h"
 #include "takt/contract.h"
 
 /* What the engine knows of a block beside its times. */
@@ -47,8 +48,9 @@ void takt_contract_destroy(struct takt_contract *c);
 /* Forgets everything. Thread: control, while no block runs; readers may read. RT: no. */
 void takt_contract_reset(struct takt_contract *c);
 
-/* Once, on the device thread, before its first block. One system call. */
-void takt_contract_enter(struct takt_contract *c);
+/* Once, on the device thread, before its first block. One system call. seen: what a guard sees of
+ * this thread, NULL where there is none; up to date at each end. */
+void takt_contract_enter(struct takt_contract *c, const struct takt_evidence *seen);
 
 void takt_contract_begin(struct takt_contract *c, const struct takt_contract_block *b);
 

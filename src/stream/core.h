@@ -9,6 +9,7 @@
 #ifndef TAKT_STREAM_CORE_H
 #define TAKT_STREAM_CORE_H
 
+#include "rt/guard.h"
 #include "stream/bypass.h"
 #include "stream/contract.h"
 #include "stream/device.h"
@@ -65,12 +66,14 @@ struct takt_core {
     uint64_t tail_frames;
     double frame_ns;
     bool virtual_clock;
-    struct takt_chain *chain; /* NULL: none whose state the stream shows */
+    struct takt_chain *chain;        /* NULL: none whose state the stream shows */
+    enum takt_guard_mode guard_mode; /* never the default */
 
     /* device thread */
     struct takt_side in, out;
     struct takt_dll dll;
-    bool adapted; /* the block is not the host's: the queues are in use */
+    struct takt_guard_thread *guard; /* of the thread of the last cycle; NULL: nothing watches */
+    bool adapted;                    /* the block is not the host's: the queues are in use */
     bool started, away, draining, aborting, in_ended;
     bool block_open;         /* a callback has run whose end is not yet recorded */
     uint32_t trim_frames;    /* set by a blocking callback with TAKT_DRAIN: frames that count */

@@ -60,8 +60,9 @@ static void note_thread(struct takt_core *g)
         return;
     atomic_store_explicit(&g->thread, pthread_self(), memory_order_relaxed);
     atomic_store_explicit(&g->thread_known, true, memory_order_release);
+    g->guard = takt_guard_thread(g->guard_mode);
     if (g->contract)
-        takt_contract_enter(g->contract);
+        takt_contract_enter(g->contract, g->guard ? &g->guard->seen : NULL);
 }
 
 /* A stream that has a length does not become longer by what is lost at its end. */
@@ -74,7 +75,6 @@ static uint64_t lost_frames_that_count(const struct takt_core *g, uint64_t lost)
 
 static void account(struct takt_core *g, const struct takt_cycle *c)
 {
-    note_thread(g);
     if (!g->started) {
         g->started = true;
         takt_dll_start(&g->dll, c->now_ns);
@@ -158,6 +158,8 @@ static void close_record(struct takt_core *g, int64_t end_ns)
     if (!g->block_open)
         return;
     g->block_open = false;
+    if (g->guard)
+        takt_guard_look(g->guard);
     if (records(g))
         takt_contract_end(g->contract, end_ns, g->last_frame, g->contract_flags, g->lost_frames);
     g->contract_flags = 0;
@@ -428,9 +430,8 @@ static bool goes_on(struct takt_core *g)
     return (g->adapted && g->out.fifo.fill) || g->heard_left || finish(g);
 }
 
-static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
+static bool run_cycle(struct takt_core *g, const struct takt_cycle *c)
 {
-    struct takt_core *g = (struct takt_core *)face;
     TAKT_ASSERT(c->frames > 0 && c->frames <= g->host_frames_max);
     g->cycle = c;
     account(g, c);
@@ -458,6 +459,16 @@ static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
     if (g->in_ended && !was_ended)
         takt_engine_event(&g->face, TAKT_EVENT_INPUT_ENDED, TAKT_OK, 0, g->last_frame, "");
     return goes_on(g);
+}
+
+static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
+{
+    struct takt_core *g = (struct takt_core *)face;
+    note_thread(g);
+    takt_guard_enter(g->guard, g->position);
+    bool more = run_cycle(g, c);
+    takt_guard_leave(g->guard);
+    return more;
 }
 
 /* The adapter begins anew, and what is in its queues is lost: captured frames that no callback saw,

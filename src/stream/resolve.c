@@ -164,9 +164,10 @@ static int check_ranges(const struct takt_stream_cfg *cfg, struct takt_error *e)
                          RATE_HZ_MIN, RATE_HZ_MAX);
     if ((unsigned)cfg->format > TAKT_U8 || (unsigned)cfg->layout > TAKT_INTERLEAVED ||
         (unsigned)cfg->clock > TAKT_CLOCK_VIRTUAL || (unsigned)cfg->dither > TAKT_DITHER_TPDF ||
-        (unsigned)cfg->clip > TAKT_CLIP_ALL)
-        return takt_fail(e, TAKT_ERR_ARG, 0,
-                         "format, layout, clock, dither or clip is none of its enum's values");
+        (unsigned)cfg->clip > TAKT_CLIP_ALL || (unsigned)cfg->guard > TAKT_GUARD_TRAP)
+        return takt_fail(
+            e, TAKT_ERR_ARG, 0,
+            "format, layout, clock, dither, clip or guard is none of its enum's values");
     if (cfg->priority > 98 || cfg->priority < TAKT_PRIORITY_OFF)
         return takt_fail(e, TAKT_ERR_ARG, 0,
                          "a priority of %d: it is 1 to 98, 0 for the default or -1 for none",

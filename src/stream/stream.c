@@ -283,6 +283,7 @@ static void settle(struct takt_stream *s)
     g->plays_out = live_out;
     g->in.latency_frames = live_in ? d->latency_in_frames : 0;
     g->out.latency_frames = live_out ? d->latency_out_frames : 0;
+    g->guard_mode = takt_guard_begin(c->guard);
     g->length_frames = c->length_frames;
     g->tail_frames = c->tail_frames;
     g->process = c->process;

@@ -12,6 +12,7 @@
 #include "sync/event_queue.h"
 
 #include "base/fail.h"
+#include "base/permit.h"
 #include "sync/line.h"
 
 #include <errno.h>
@@ -102,7 +103,9 @@ static __attribute__((noinline)) void takt_event_queue_wake(struct takt_event_qu
 {
     int saved = errno;
     uint64_t one = 1;
+    takt_permit_begin();
     ssize_t n = write(q->fd, &one, sizeof one);
+    takt_permit_end();
     (void)n;
     errno = saved;
 }

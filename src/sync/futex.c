@@ -1,5 +1,7 @@
 #include "sync/futex.h"
 
+#include "base/permit.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -10,7 +12,9 @@
 void takt_futex_wake_all(_Atomic uint32_t *word)
 {
     int kept = errno;
+    takt_permit_begin();
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    takt_permit_end();
     errno = kept;
 }
 

@@ -1,0 +1,361 @@
+/*
+ * libtakt-guard.so: stands before functions of the C library that a callback must not call, and
+ * tells libtakt of calls from a thread whose slot is not empty. It does nothing else: what is no
+ * audio thread, or no cycle, is one test away from the function itself.
+ *
+ * A function that allocates to find out where the real one is would find itself; what is asked of
+ * calloc before that is known comes from a small piece of its own.
+ */
+#undef _FILE_OFFSET_BITS /* or open would be a name for open64 */
+#include "rt/preload.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <threads.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static _Thread_local void *volatile slot __attribute__((tls_model("initial-exec")));
+static const struct takt_preload_hooks *hooks;
+
+static void bind_hooks(const struct takt_preload_hooks *h)
+{
+    hooks = h;
+}
+
+static void *volatile *own_slot(void)
+{
+    return &slot;
+}
+
+extern const struct takt_preload takt_preload EXPORT;
+const struct takt_preload takt_preload = {
+    .version = TAKT_PRELOAD_VERSION, .bind = bind_hooks, .slot = own_slot};
+
+struct room {
+    alignas(max_align_t) char bytes[TAKT_PRELOAD_CALL_BYTES];
+};
+
+/* Finds the function itself, once. */
+static inline void find(void **at, const char *name)
+{
+    if (__builtin_expect(*at != NULL, 1))
+        return;
+    *at = dlsym(RTLD_NEXT, name);
+    if (!*at)
+        abort(); /* the program links it, so it must be there */
+}
+
+/* ---- The shape of all of them -----------------------------------------------------------------
+ */
+
+#define REAL(name) (find((void **)&real_##name, #name), real_##name)
+
+#define BEGIN(kind, name)                                                                          \
+    struct room room;                                                                              \
+    hooks->begin(slot, kind, name, __builtin_return_address(0), &room)
+#define END hooks->end(&room)
+
+/* A function that gives a value. */
+#define STAND_BEFORE(kind, type, name, parameters, arguments)                                      \
+    static __typeof__(name) *real_##name;                                                          \
+    EXPORT type name parameters;                                                                   \
+    EXPORT type name parameters                                                                    \
+    {                                                                                              \
+        if (!slot)                                                                                 \
+            return REAL(name) arguments;                                                           \
+        BEGIN(kind, #name);                                                                        \
+        type given_back = REAL(name) arguments;                                                    \
+        END;                                                                                       \
+        return given_back;                                                                         \
+    }
+
+/* One that gives none. */
+#define STAND_BEFORE_VOID(kind, name, parameters, arguments)                                       \
+    static __typeof__(name) *real_##name;                                                          \
+    EXPORT void name parameters;                                                                   \
+    EXPORT void name parameters                                                                    \
+    {                                                                                              \
+        if (!slot) {                                                                               \
+            REAL(name) arguments;                                                                  \
+            return;                                                                                \
+        }                                                                                          \
+        BEGIN(kind, #name);                                                                        \
+        REAL(name) arguments;                                                                      \
+        END;                                                                                       \
+    }
+
+/* One with any number of arguments, by way of its sister that takes them as a list. */
+#define STAND_BEFORE_LIST(kind, label, type, name, sister, parameters, last, ...)                  \
+    EXPORT type name parameters;                                                                   \
+    EXPORT type name parameters                                                                    \
+    {                                                                                              \
+        va_list more;                                                                              \
+        va_start(more, last);                                                                      \
+        type result;                                                                               \
+        if (!slot) {                                                                               \
+            result = REAL(sister)(__VA_ARGS__, more);                                              \
+        } else {                                                                                   \
+            BEGIN(kind, label);                                                                    \
+            result = REAL(sister)(__VA_ARGS__, more);                                              \
+            END;                                                                                   \
+        }                                                                                          \
+        va_end(more);                                                                              \
+        return result;                                                                             \
+    }
+
+#define ALLOCATION TAKT_GUARD_ALLOCATION
+#define LOCK       TAKT_GUARD_LOCK
+#define WAIT       TAKT_GUARD_WAIT
+#define IO         TAKT_GUARD_IO
+#define OTHER      TAKT_GUARD_CALL
+
+/* ---- Memory -----------------------------------------------------------------------------------
+ */
+
+static alignas(max_align_t) char early[4096];
+static size_t early_used;
+
+static void *early_calloc(size_t bytes)
+{
+    size_t at = early_used;
+    early_used += (bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+    return early_used <= sizeof early ? early + at : NULL;
+}
+
+static bool is_early(const void *p)
+{
+    return (const char *)p >= early && (const char *)p < early + sizeof early;
+}
+
+static void *(*real_calloc)(size_t, size_t);
+EXPORT void *calloc(size_t count, size_t bytes)
+{
+    static bool is_looked_for;
+    if (!real_calloc) {
+        if (is_looked_for)
+            return early_calloc(count * bytes);
+        is_looked_for = true;
+        find((void **)&real_calloc, "calloc");
+    }
+    if (!slot)
+        return real_calloc(count, bytes);
+    BEGIN(ALLOCATION, "calloc");
+    void *result = real_calloc(count, bytes);
+    END;
+    return result;
+}
+
+static void (*real_free)(void *);
+EXPORT void free(void *p)
+{
+    if (is_early(p))
+        return;
+    if (!slot || !p) {
+        REAL(free)(p);
+        return;
+    }
+    BEGIN(ALLOCATION, "free");
+    REAL(free)(p);
+    END;
+}
+
+STAND_BEFORE(ALLOCATION, void *, malloc, (size_t n), (n))
+STAND_BEFORE(ALLOCATION, void *, realloc, (void *p, size_t n), (p, n))
+STAND_BEFORE(ALLOCATION, void *, reallocarray, (void *p, size_t n, size_t m), (p, n, m))
+STAND_BEFORE(ALLOCATION, void *, aligned_alloc, (size_t a, size_t n), (a, n))
+STAND_BEFORE(ALLOCATION, void *, memalign, (size_t a, size_t n), (a, n))
+STAND_BEFORE(ALLOCATION, void *, valloc, (size_t n), (n))
+STAND_BEFORE(ALLOCATION, int, posix_memalign, (void **to, size_t a, size_t n), (to, a, n))
+STAND_BEFORE(ALLOCATION, void *, mmap, (void *at, size_t n, int prot, int flags, int fd, off_t off),
+             (at, n, prot, flags, fd, off))
+STAND_BEFORE(ALLOCATION, void *, mmap64,
+             (void *at, size_t n, int prot, int flags, int fd, off64_t off),
+             (at, n, prot, flags, fd, off))
+STAND_BEFORE(ALLOCATION, int, munmap, (void *at, size_t n), (at, n))
+STAND_BEFORE(ALLOCATION, int, madvise, (void *at, size_t n, int how), (at, n, how))
+STAND_BEFORE(ALLOCATION, int, mlock, (const void *at, size_t n), (at, n))
+
+/* ---- Locks ------------------------------------------------------------------------------------
+ */
+
+STAND_BEFORE(LOCK, int, pthread_mutex_lock, (pthread_mutex_t * m), (m))
+STAND_BEFORE(LOCK, int, pthread_mutex_timedlock,
+             (pthread_mutex_t * m, const struct timespec *until), (m, until))
+STAND_BEFORE(LOCK, int, pthread_mutex_clocklock,
+             (pthread_mutex_t * m, clockid_t clock, const struct timespec *until),
+             (m, clock, until))
+STAND_BEFORE(LOCK, int, pthread_rwlock_rdlock, (pthread_rwlock_t * l), (l))
+STAND_BEFORE(LOCK, int, pthread_rwlock_wrlock, (pthread_rwlock_t * l), (l))
+STAND_BEFORE(LOCK, int, pthread_spin_lock, (pthread_spinlock_t * l), (l))
+STAND_BEFORE(LOCK, int, mtx_lock, (mtx_t * m), (m))
+STAND_BEFORE(LOCK, int, pthread_cond_signal, (pthread_cond_t * c), (c))
+STAND_BEFORE(LOCK, int, pthread_cond_broadcast, (pthread_cond_t * c), (c))
+STAND_BEFORE(LOCK, int, rand, (void), ())
+STAND_BEFORE(LOCK, long, random, (void), ())
+STAND_BEFORE(LOCK, void *, dlopen, (const char *file, int how), (file, how))
+
+/* ---- Waits ------------------------------------------------------------------------------------
+ */
+
+STAND_BEFORE(WAIT, int, pthread_cond_wait, (pthread_cond_t * c, pthread_mutex_t *m), (c, m))
+STAND_BEFORE(WAIT, int, pthread_cond_timedwait,
+             (pthread_cond_t * c, pthread_mutex_t *m, const struct timespec *until), (c, m, until))
+STAND_BEFORE(WAIT, int, pthread_cond_clockwait,
+             (pthread_cond_t * c, pthread_mutex_t *m, clockid_t clock,
+              const struct timespec *until),
+             (c, m, clock, until))
+STAND_BEFORE(WAIT, int, cnd_wait, (cnd_t * c, mtx_t *m), (c, m))
+STAND_BEFORE(WAIT, int, pthread_barrier_wait, (pthread_barrier_t * b), (b))
+STAND_BEFORE(WAIT, int, pthread_join, (pthread_t t, void **result), (t, result))
+STAND_BEFORE(WAIT, int, sem_wait, (sem_t * s), (s))
+STAND_BEFORE(WAIT, int, sem_timedwait, (sem_t * s, const struct timespec *until), (s, until))
+STAND_BEFORE(WAIT, unsigned, sleep, (unsigned seconds), (seconds))
+STAND_BEFORE(WAIT, int, usleep, (useconds_t us), (us))
+STAND_BEFORE(WAIT, int, nanosleep, (const struct timespec *time, struct timespec *left),
+             (time, left))
+STAND_BEFORE(WAIT, int, clock_nanosleep,
+             (clockid_t clock, int how, const struct timespec *time, struct timespec *left),
+             (clock, how, time, left))
+STAND_BEFORE(WAIT, int, thrd_sleep, (const struct timespec *time, struct timespec *left),
+             (time, left))
+STAND_BEFORE(WAIT, int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
+STAND_BEFORE(WAIT, int, select, (int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *time),
+             (n, r, w, x, time))
+STAND_BEFORE(WAIT, int, epoll_wait, (int fd, struct epoll_event *ev, int n, int ms),
+             (fd, ev, n, ms))
+STAND_BEFORE(WAIT, pid_t, waitpid, (pid_t pid, int *status, int how), (pid, status, how))
+STAND_BEFORE(WAIT, int, system, (const char *command), (command))
+
+/* ---- Files, sockets, the console --------------------------------------------------------------
+ */
+
+STAND_BEFORE(IO, ssize_t, read, (int fd, void *to, size_t n), (fd, to, n))
+STAND_BEFORE(IO, ssize_t, write, (int fd, const void *from, size_t n), (fd, from, n))
+STAND_BEFORE(IO, ssize_t, pread, (int fd, void *to, size_t n, off_t at), (fd, to, n, at))
+STAND_BEFORE(IO, ssize_t, pwrite, (int fd, const void *from, size_t n, off_t at), (fd, from, n, at))
+STAND_BEFORE(IO, ssize_t, readv, (int fd, const struct iovec *v, int n), (fd, v, n))
+STAND_BEFORE(IO, ssize_t, writev, (int fd, const struct iovec *v, int n), (fd, v, n))
+STAND_BEFORE(IO, int, close, (int fd), (fd))
+STAND_BEFORE(IO, int, fsync, (int fd), (fd))
+STAND_BEFORE(IO, int, fdatasync, (int fd), (fd))
+STAND_BEFORE(IO, ssize_t, pread64, (int fd, void *to, size_t n, off64_t at), (fd, to, n, at))
+STAND_BEFORE(IO, ssize_t, pwrite64, (int fd, const void *from, size_t n, off64_t at),
+             (fd, from, n, at))
+STAND_BEFORE(IO, FILE *, fopen64, (const char *path, const char *how), (path, how))
+STAND_BEFORE(IO, FILE *, fopen, (const char *path, const char *how), (path, how))
+STAND_BEFORE(IO, int, fclose, (FILE * f), (f))
+STAND_BEFORE(IO, int, fflush, (FILE * f), (f))
+STAND_BEFORE(IO, size_t, fread, (void *to, size_t size, size_t n, FILE *f), (to, size, n, f))
+STAND_BEFORE(IO, size_t, fwrite, (const void *from, size_t size, size_t n, FILE *f),
+             (from, size, n, f))
+STAND_BEFORE(IO, char *, fgets, (char *to, int n, FILE *f), (to, n, f))
+STAND_BEFORE(IO, int, fputs, (const char *text, FILE *f), (text, f))
+STAND_BEFORE(IO, int, fputc, (int c, FILE *f), (c, f))
+STAND_BEFORE(IO, int, puts, (const char *text), (text))
+STAND_BEFORE(IO, int, putchar, (int c), (c))
+STAND_BEFORE_VOID(IO, perror, (const char *text), (text))
+STAND_BEFORE(IO, int, vprintf, (const char *format, va_list more), (format, more))
+STAND_BEFORE(IO, int, vfprintf, (FILE * f, const char *format, va_list more), (f, format, more))
+STAND_BEFORE(IO, int, vdprintf, (int fd, const char *format, va_list more), (fd, format, more))
+STAND_BEFORE_LIST(IO, "printf", int, printf, vprintf, (const char *format, ...), format, format)
+STAND_BEFORE_LIST(IO, "fprintf", int, fprintf, vfprintf, (FILE * f, const char *format, ...),
+                  format, f, format)
+STAND_BEFORE_LIST(IO, "dprintf", int, dprintf, vdprintf, (int fd, const char *format, ...), format,
+                  fd, format)
+
+/* What printf becomes under _FORTIFY_SOURCE. */
+int __vprintf_chk(int flag, const char *format, va_list more);
+int __vfprintf_chk(FILE *f, int flag, const char *format, va_list more);
+int __printf_chk(int flag, const char *format, ...);
+int __fprintf_chk(FILE *f, int flag, const char *format, ...);
+STAND_BEFORE(IO, int, __vprintf_chk, (int flag, const char *format, va_list more),
+             (flag, format, more))
+STAND_BEFORE(IO, int, __vfprintf_chk, (FILE * f, int flag, const char *format, va_list more),
+             (f, flag, format, more))
+STAND_BEFORE_LIST(IO, "printf", int, __printf_chk, __vprintf_chk,
+                  (int flag, const char *format, ...), format, flag, format)
+STAND_BEFORE_LIST(IO, "fprintf", int, __fprintf_chk, __vfprintf_chk,
+                  (FILE * f, int flag, const char *format, ...), format, f, flag, format)
+
+STAND_BEFORE_VOID(IO, vsyslog, (int priority, const char *format, va_list more),
+                  (priority, format, more))
+EXPORT void syslog(int priority, const char *format, ...)
+{
+    va_list more;
+    va_start(more, format);
+    if (!slot) {
+        REAL(vsyslog)(priority, format, more);
+    } else {
+        BEGIN(IO, "syslog");
+        REAL(vsyslog)(priority, format, more);
+        END;
+    }
+    va_end(more);
+}
+
+STAND_BEFORE(IO, int, socket, (int domain, int type, int protocol), (domain, type, protocol))
+STAND_BEFORE(IO, int, connect, (int fd, __CONST_SOCKADDR_ARG to, socklen_t n), (fd, to, n))
+STAND_BEFORE(IO, ssize_t, send, (int fd, const void *from, size_t n, int how), (fd, from, n, how))
+STAND_BEFORE(IO, ssize_t, sendto,
+             (int fd, const void *from, size_t n, int how, __CONST_SOCKADDR_ARG to, socklen_t size),
+             (fd, from, n, how, to, size))
+STAND_BEFORE(IO, ssize_t, sendmsg, (int fd, const struct msghdr *m, int how), (fd, m, how))
+STAND_BEFORE(IO, ssize_t, recv, (int fd, void *to, size_t n, int how), (fd, to, n, how))
+STAND_BEFORE(IO, ssize_t, recvfrom,
+             (int fd, void *to, size_t n, int how, __SOCKADDR_ARG from, socklen_t *size),
+             (fd, to, n, how, from, size))
+STAND_BEFORE(IO, ssize_t, recvmsg, (int fd, struct msghdr *m, int how), (fd, m, how))
+STAND_BEFORE(IO, DIR *, opendir, (const char *path), (path))
+
+/* These take a third argument only sometimes; passing on what stands in its place does no harm. */
+#define STAND_BEFORE_THIRD(name, kind, first, second, third)                                       \
+    static __typeof__(name) *real_##name;                                                          \
+    EXPORT int name(first a, second b, ...)                                                        \
+    {                                                                                              \
+        va_list more;                                                                              \
+        va_start(more, b);                                                                         \
+        third c = va_arg(more, third);                                                             \
+        va_end(more);                                                                              \
+        if (!slot)                                                                                 \
+            return REAL(name)(a, b, c);                                                            \
+        BEGIN(kind, #name);                                                                        \
+        int result = REAL(name)(a, b, c);                                                          \
+        END;                                                                                       \
+        return result;                                                                             \
+    }
+
+STAND_BEFORE_THIRD(open, IO, const char *, int, mode_t)
+STAND_BEFORE_THIRD(open64, IO, const char *, int, mode_t)
+STAND_BEFORE_THIRD(ioctl, IO, int, unsigned long, void *)
+STAND_BEFORE_THIRD(fcntl, IO, int, int, void *)
+
+/* ---- Threads and processes --------------------------------------------------------------------
+ */
+
+STAND_BEFORE(OTHER, int, pthread_create,
+             (pthread_t * t, const pthread_attr_t *a, void *(*run)(void *), void *arg),
+             (t, a, run, arg))
+STAND_BEFORE(OTHER, pid_t, fork, (void), ())
