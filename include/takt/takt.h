@@ -9,6 +9,7 @@
 #include "takt/device.h"
 #include "takt/error.h"
 #include "takt/format.h"
+#include "takt/guard.h"
 #include "takt/hist.h"
 #include "takt/kernel.h"
 #include "takt/level.h"

@@ -221,6 +221,7 @@ static struct takt_stream_cfg settings(struct takt_lab *l, char *in, size_t in_s
         .seed = p->seed ? p->seed : 1,
         .timeout_ms = TIMEOUT_MS,
         .priority = TAKT_PRIORITY_OFF,
+        .fade_ms = TAKT_FADE_OFF, /* each frame is compared with what it was made of */
         .contract_off = p->contract_off};
     if (p->in == TAKT_LAB_FILE || p->out == TAKT_LAB_FILE)
         (p->in == TAKT_LAB_FILE ? &c.in : &c.out)->device = l->path;
