@@ -26,19 +26,21 @@ struct takt_contract;
 
 /* A missed deadline has the first of these causes that holds: the block before (when that missed
  * its own and held this one up, and this one alone would have been in time: then its cause is this
- * one's), late wake, page fault, preempted, overran. */
+ * one's), late wake, blocking call, page fault, preempted, overran. Where only its times spoke for
+ * late wake or overran, it is renamed to stolen once that is known, at most a quarter of a second
+ * later (on a machine with a hypervisor, which alone steals). */
 enum takt_miss_cause {
     TAKT_MISS_OVERRAN = 0,   /* the callback was too slow by itself */
     TAKT_MISS_LATE_WAKE,     /* woken more than half a period late */
     TAKT_MISS_PREEMPTED,     /* taken off the CPU for half of the excess; without a guard: its flag
-                                says so, and the kernel's count */
+                                says so, and the kernel's count or another CPU's number */
     TAKT_MISS_PAGE_FAULT,    /* the kernel had to bring memory in, so often that it can have cost
                                 half of the excess */
     TAKT_MISS_BLOCKING_CALL, /* seen by a guard only (takt/guard.h): it waited in a call, or a call
                                 took half of the excess */
     TAKT_MISS_HOST_XRUN,     /* the device lost frames although we were in time */
-    TAKT_MISS_STOLEN,        /* not told apart yet: always 0 */
-    TAKT_MISS_STARVED,       /* the source had nothing in time */
+    TAKT_MISS_STOLEN,        /* the hypervisor took more than half of the excess from this CPU */
+    TAKT_MISS_STARVED,       /* the source had nothing in time: a disk or a network that stalls */
     TAKT_MISS_WORKER_FULL,   /* a sink's queue had no room */
     TAKT_MISS_CAUSES
 };
@@ -46,7 +48,11 @@ enum takt_miss_cause {
 /* "overran", "late_wake", …: the names in JSON. Never NULL. Thread: any. RT: yes. */
 TAKT_API const char *takt_miss_name(enum takt_miss_cause cause);
 
+/* The same for people: "the callback took too long". Never NULL. Thread: any. RT: yes. */
+TAKT_API const char *takt_miss_words(enum takt_miss_cause cause);
+
 struct takt_miss {
+    uint64_t number; /* since start, from 0 */
     enum takt_miss_cause cause;
     uint64_t position;   /* of the end of the block, in frames since start */
     int64_t time_ns;     /* when the block ended, on the stream's clock */
@@ -84,6 +90,32 @@ TAKT_API void takt_contract_read(const struct takt_contract *c, struct takt_cont
 TAKT_API int takt_contract_last_misses(const struct takt_contract *c, struct takt_miss *out,
                                        int max);
 
+/* How many there were since start: takt_miss.number of the next one. c may be NULL: 0.
+ * Thread: any. RT: yes (wait-free). */
+TAKT_API uint64_t takt_contract_miss_count(const struct takt_contract *c);
+
+/* Some blocks that follow each other, in a picture of all since start. */
+struct takt_contract_column {
+    uint64_t from, until; /* the first frame of the first block, and the one after the last */
+    uint64_t misses;
+    int64_t slack_ns_min, slack_ns_max;
+    int64_t duration_ns_min, duration_ns_max;
+    int64_t lateness_ns_max;
+};
+
+enum { TAKT_COLUMNS_MAX = 512 };
+
+/* Copies the last max columns, oldest first, and returns how many; TAKT_COLUMNS_MAX are always all
+ * of them. As many blocks go into each but the last, a power of two that grows with the run. c may
+ * be NULL: none. Thread: any. RT: no (it copies 32 KB). */
+TAKT_API int takt_contract_timeline(const struct takt_contract *c, struct takt_contract_column *out,
+                                    int max);
+
+/* The histograms themselves, growing while the stream runs (takt/hist.h): which = 0: lateness, 1:
+ * duration. NULL for no such one. Thread: any. RT: yes. */
+struct takt_hist;
+TAKT_API const struct takt_hist *takt_contract_hist(const struct takt_contract *c, int which);
+
 /* Smoothed duration over the block's own time (time constant 0.5 s), alone. Thread: any. RT: yes.
  */
 TAKT_API double takt_contract_cpu_load(const struct takt_contract *c);
@@ -95,7 +127,8 @@ TAKT_API double takt_contract_cpu_load(const struct takt_contract *c);
 TAKT_API int takt_contract_text(const struct takt_contract_snapshot *s, char *to, size_t size);
 TAKT_API int takt_contract_json(const struct takt_contract_snapshot *s, char *to, size_t size);
 
-/* One miss in a line: "overran at frame 4096: took 2.1 ms, 0.8 ms after the deadline". RT: no. */
+/* One miss in a line: "the callback took too long before frame 4096: woken 20.0 us late, took 2.10
+ * ms, ended 0.80 ms after the deadline". RT: no. */
 TAKT_API int takt_miss_text(const struct takt_miss *m, char *to, size_t size);
 
 #ifdef __cplusplus

@@ -317,7 +317,7 @@ struct takt_guard_thread *takt_guard_thread(enum takt_guard_mode mode)
     if (is_new) {
         t->selector = 0;
         t->traps = traps && takt_trap_thread(t);
-        takt_watch_open(&t->watch);
+        t->seen.knows_kernel = takt_watch_open(&t->watch);
     }
     takt_permit = (struct takt_permit){
         .selector = t->traps ? &t->selector : NULL, .slot = t->slot, .watcher = t};

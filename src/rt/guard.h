@@ -26,6 +26,7 @@ struct takt_evidence {
     int64_t preempted_ns; /* runnable, but off the CPU */
     int64_t blocked_ns;   /* asleep */
     uint64_t calls, faults, preemptions;
+    bool knows_kernel; /* all but the calls is seen on this system */
 };
 
 struct takt_guard_thread {

@@ -70,10 +70,25 @@ static inline int takt_preempt_check(void)
     return left == mark ? 0 : left ? -1 : 1;
 }
 
+/* The number of the CPU that the calling thread runs on, or -1. RT: yes (wait-free). */
+static inline int takt_preempt_cpu(void)
+{
+    if (!__rseq_size)
+        return -1;
+    volatile uint64_t *slot = takt_preempt_slot();
+    enum { BACK = offsetof(struct rseq, rseq_cs) - offsetof(struct rseq, cpu_id) };
+    return (int)*(volatile uint32_t *)(volatile void *)((volatile char *)slot - BACK);
+}
+
 #else
 
 static inline void takt_preempt_arm(void)
 {
+}
+
+static inline int takt_preempt_cpu(void)
+{
+    return -1;
 }
 
 static inline int takt_preempt_check(void)

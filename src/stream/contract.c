@@ -3,26 +3,24 @@
  * device thread alone with relaxed stores. A reader meets values of about one moment; only the
  * miss records need more, and carry a sequence number each, like a seqlock.
  *
- * Blame for a missed deadline goes, in this order, to: the trouble before it, when that held this
- * block up, which alone would have been in time; the wake-up, when it came more than half a period
- * late; page faults; preemption; else the callback itself. A host that lost frames is blamed only
- * when no such trouble of ours explains it.
+ * Whom a miss is blamed on is stream/blame.h's to say. Where only its times spoke it stays open: by
+ * the blocks after it, when somebody else has read what the hypervisor took, it is looked at again,
+ * one miss a block, and renamed if that explains it.
  *
  * The kernel's counts are read at a missed deadline, and once when the first blocks, which fault
  * their code and stack in, are over. Reading them at every block would be a system call.
  *
- * Invariants: misses_total is the sum of misses; the histograms have one entry a block each.
+ * Invariants: misses_total is the sum of misses; the histograms have one entry a block each;
+ * judged <= miss_count, and what is judged is not renamed.
  */
 #include "stream/contract.h"
 
 #include "base/fail.h"
 #include "rt/memory.h"
 #include "rt/preempt.h"
+#include "stream/timeline.h"
 #include "takt/hist.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 
 enum { MISS_WORDS = 7, WARM_BLOCKS = 100 };
@@ -39,13 +37,21 @@ struct takt_contract {
     int64_t late_wake_ns; /* from here on a wake-up is late */
     /* The device thread's. */
     struct takt_contract_block block;
+    int cpu; /* that the block began on; -1: not known */
     int64_t last_end_ns, last_slack_ns;
     enum takt_miss_cause last_cause;
     uint64_t blocks;
     double rate_frames; /* behind the mean of the rate */
-    long minor_seen, major_seen, switches_seen;
+    struct rusage usage_seen;
     const struct takt_evidence *seen; /* NULL: no guard */
     struct takt_evidence seen_before; /* when the block began */
+    const struct takt_steal *steal;   /* NULL: nothing is stolen */
+    bool follows;                     /* the process's own record */
+    uint64_t judged;                  /* misses that are not open any more */
+    struct open_miss {
+        int cpu; /* that it happened on; -1: it is not open */
+        bool is_inherited;
+    } open[TAKT_MISSES_KEPT];
     /* Shared. */
     struct takt_hist lateness, duration;
     struct takt_hist_signed slack;
@@ -54,15 +60,8 @@ struct takt_contract {
     _Atomic uint64_t miss_count;
     _Atomic double load, rate_measured_hz;
     struct miss_cell last[TAKT_MISSES_KEPT];
+    struct takt_timeline timeline;
 };
-
-const char *takt_miss_name(enum takt_miss_cause cause)
-{
-    static const char *const names[TAKT_MISS_CAUSES] = {
-        "overran",   "late_wake", "preempted", "page_fault", "blocking_call",
-        "host_xrun", "stolen",    "starved",   "worker_full"};
-    return (unsigned)cause < TAKT_MISS_CAUSES ? names[cause] : "unknown";
-}
 
 int takt_contract_create(const struct takt_contract_cfg *cfg, struct takt_contract **out,
                          struct takt_error *e)
@@ -82,6 +81,8 @@ int takt_contract_create(const struct takt_contract_cfg *cfg, struct takt_contra
 
 void takt_contract_destroy(struct takt_contract *c)
 {
+    if (c)
+        takt_contract_rest(c);
     takt_rt_free(c);
 }
 
@@ -115,6 +116,8 @@ void takt_contract_reset(struct takt_contract *c)
     for (int i = 0; i < TAKT_MISS_CAUSES; i++)
         set(&c->misses[i], 0);
     set(&c->miss_count, 0);
+    c->judged = 0;
+    takt_timeline_reset(&c->timeline);
     for (int i = 0; i < TAKT_MISSES_KEPT; i++)
         set(&c->last[i].sequence, 0);
     atomic_store_explicit(&c->load, 0, memory_order_relaxed);
@@ -124,41 +127,32 @@ void takt_contract_reset(struct takt_contract *c)
 /* ---- Writing -----------------------------------------------------------------------------------
  */
 
-/* What the kernel did to this thread since the last look, which may be many blocks ago: so each
- * is only taken for the cause where it can be.
- *
- * Faults are to blame only if they can have cost half of the excess: a minor one takes about a
- * microsecond, two on a virtual machine; a major one waits for a disk. The preemption flag alone
- * blames too much (a kernel clears it for other reasons, too), so the count of involuntary switches
- * must have risen as well. */
-struct kernel_say {
-    bool faulted, switched;
-};
-
-static struct kernel_say ask_kernel(struct takt_contract *c, int64_t excess_ns)
+static bool ask_kernel(struct rusage *now)
 {
-    enum { MINOR_NS = 2000 };
-    struct rusage r;
-    if (c->virtual_clock)
-        return (struct kernel_say){false, false};
     takt_permit_begin();
-    int err = getrusage(RUSAGE_THREAD, &r);
+    int err = getrusage(RUSAGE_THREAD, now);
     takt_permit_end();
-    if (err)
-        return (struct kernel_say){false, false};
-    long minor = r.ru_minflt - c->minor_seen, major = r.ru_majflt - c->major_seen;
-    long switches = r.ru_nivcsw - c->switches_seen;
-    c->minor_seen = r.ru_minflt;
-    c->major_seen = r.ru_majflt;
-    c->switches_seen = r.ru_nivcsw;
-    return (struct kernel_say){.faulted = major > 0 || 2 * (int64_t)minor * MINOR_NS > excess_ns,
-                               .switched = switches > 0};
+    return err == 0;
+}
+
+/* What the kernel did to this thread since the last look. */
+static struct takt_blame_kernel look_at_kernel(struct takt_contract *c)
+{
+    struct takt_blame_kernel k = {0};
+    struct rusage now;
+    if (c->virtual_clock || !ask_kernel(&now))
+        return k;
+    k.minor_faults = (uint64_t)(now.ru_minflt - c->usage_seen.ru_minflt);
+    k.major_faults = (uint64_t)(now.ru_majflt - c->usage_seen.ru_majflt);
+    k.switches = (uint64_t)(now.ru_nivcsw - c->usage_seen.ru_nivcsw);
+    c->usage_seen = now;
+    return k;
 }
 
 void takt_contract_enter(struct takt_contract *c, const struct takt_evidence *seen)
 {
     c->seen = seen;
-    ask_kernel(c, 0);
+    look_at_kernel(c);
 }
 
 void takt_contract_begin(struct takt_contract *c, const struct takt_contract_block *b)
@@ -166,77 +160,54 @@ void takt_contract_begin(struct takt_contract *c, const struct takt_contract_blo
     c->block = *b;
     if (c->seen)
         c->seen_before = *c->seen;
-    if (!c->virtual_clock)
-        takt_preempt_arm();
+    if (c->virtual_clock)
+        return;
+    c->cpu = takt_preempt_cpu();
+    takt_preempt_arm();
 }
 
-static bool woken_late(const struct takt_contract *c)
-{
-    return c->block.woken_ns - c->block.due_ns > c->late_wake_ns;
-}
-
-/* Did a block that missed its own deadline hold this one up, which took no longer than the time
- * that it had? Without the second, a callback that is always too slow would blame its first miss
- * for all that follow. */
-static bool held_up(const struct takt_contract *c, int64_t end_ns)
-{
-    const struct takt_contract_block *b = &c->block;
-    return c->last_slack_ns < 0 && c->last_end_ns > b->due_ns &&
-           end_ns - c->last_end_ns <= b->deadline_ns - b->due_ns;
-}
-
-/* With a guard it is known for how long each kept the block from being ready; what made up half of
- * the excess is to blame. Asleep without a call that was seen is a call that cannot be seen here,
- * or a fault that waited for a disk. */
-static enum takt_miss_cause cause_seen(const struct takt_contract *c, int64_t excess_ns,
-                                       bool faulted)
+static struct takt_evidence evidence_of_block(const struct takt_contract *c)
 {
     const struct takt_evidence *now = c->seen, *then = &c->seen_before;
-    int64_t blocked_ns = now->blocked_ns - then->blocked_ns;
-    if (2 * (now->call_ns - then->call_ns) > excess_ns)
-        return TAKT_MISS_BLOCKING_CALL;
-    if (faulted || (now->faults > then->faults && 2 * blocked_ns > excess_ns))
-        return TAKT_MISS_PAGE_FAULT;
-    if (2 * blocked_ns > excess_ns)
-        return TAKT_MISS_BLOCKING_CALL;
-    return 2 * (now->preempted_ns - then->preempted_ns) > excess_ns ? TAKT_MISS_PREEMPTED
-                                                                    : TAKT_MISS_OVERRAN;
+    return (struct takt_evidence){.call_ns = now->call_ns - then->call_ns,
+                                  .preempted_ns = now->preempted_ns - then->preempted_ns,
+                                  .blocked_ns = now->blocked_ns - then->blocked_ns,
+                                  .calls = now->calls - then->calls,
+                                  .faults = now->faults - then->faults,
+                                  .preemptions = now->preemptions - then->preemptions,
+                                  .knows_kernel = now->knows_kernel};
 }
 
-static enum takt_miss_cause cause_of_delay(struct takt_contract *c, int64_t end_ns, int preempted)
-{
-    struct kernel_say kernel = ask_kernel(c, end_ns - c->block.deadline_ns);
-    if (held_up(c, end_ns))
-        return c->last_cause;
-    if (woken_late(c))
-        return TAKT_MISS_LATE_WAKE;
-    if (c->seen)
-        return cause_seen(c, end_ns - c->block.deadline_ns, kernel.faulted);
-    if (kernel.faulted)
-        return TAKT_MISS_PAGE_FAULT;
-    return preempted == 1 && kernel.switched ? TAKT_MISS_PREEMPTED : TAKT_MISS_OVERRAN;
-}
-
-/* True when something went wrong, with its cause. */
+/* False when nothing went wrong. */
 static bool find_cause(struct takt_contract *c, int64_t end_ns, int64_t slack_ns, uint32_t flags,
-                       int preempted, enum takt_miss_cause *cause)
+                       int preempted, struct takt_blame *out)
 {
+    const struct takt_contract_block *b = &c->block;
+    struct takt_evidence seen;
+    struct takt_blame_block all = {.due_ns = b->due_ns,
+                                   .woken_ns = b->woken_ns,
+                                   .deadline_ns = b->deadline_ns,
+                                   .end_ns = end_ns,
+                                   .late_wake_ns = c->late_wake_ns,
+                                   .flags = flags,
+                                   .last_end_ns = c->last_end_ns,
+                                   .last_slack_ns = c->last_slack_ns,
+                                   .last_cause = c->last_cause,
+                                   .preempted = preempted};
+    if (c->seen) {
+        seen = evidence_of_block(c);
+        all.seen = &seen;
+    }
     if (slack_ns < 0) {
-        *cause = cause_of_delay(c, end_ns, preempted);
-        return true;
+        all.kernel = look_at_kernel(c);
+        all.has_moved = !c->virtual_clock && takt_preempt_cpu() != c->cpu;
     }
-    if (flags & TAKT_CONTRACT_HOST_XRUN && c->last_slack_ns >= 0) {
-        *cause = woken_late(c) ? TAKT_MISS_LATE_WAKE : TAKT_MISS_HOST_XRUN;
-        return true;
-    }
-    *cause = flags & TAKT_CONTRACT_STARVED ? TAKT_MISS_STARVED : TAKT_MISS_WORKER_FULL;
-    return flags & (TAKT_CONTRACT_STARVED | TAKT_CONTRACT_WORKER_FULL);
+    return takt_blame(&all, out);
 }
 
-static void keep_miss(struct takt_contract *c, const struct takt_miss *m)
+static void write_miss(struct takt_contract *c, const struct takt_miss *m)
 {
-    uint64_t n = get(&c->miss_count);
-    struct miss_cell *cell = &c->last[n % TAKT_MISSES_KEPT];
+    struct miss_cell *cell = &c->last[m->number % TAKT_MISSES_KEPT];
     const uint64_t words[MISS_WORDS] = {(uint64_t)m->cause,
                                         m->position,
                                         (uint64_t)m->time_ns,
@@ -244,12 +215,21 @@ static void keep_miss(struct takt_contract *c, const struct takt_miss *m)
                                         (uint64_t)m->duration_ns,
                                         (uint64_t)m->slack_ns,
                                         m->lost_frames};
-    set(&cell->sequence, 2 * n + 1);
+    set(&cell->sequence, 2 * m->number + 1);
     for (int i = 0; i < MISS_WORDS; i++)
         atomic_store_explicit(&cell->words[i], words[i], memory_order_release);
-    atomic_store_explicit(&cell->sequence, 2 * n + 2, memory_order_release);
+    atomic_store_explicit(&cell->sequence, 2 * m->number + 2, memory_order_release);
+}
+
+static void keep_miss(struct takt_contract *c, const struct takt_miss *m,
+                      const struct takt_blame *b)
+{
+    c->open[m->number % TAKT_MISSES_KEPT] = (struct open_miss){
+        .cpu = c->steal && b->is_open ? c->cpu : -1, .is_inherited = c->steal && b->is_inherited};
+    write_miss(c, m);
     bump(&c->misses[m->cause], 1);
-    atomic_store_explicit(&c->miss_count, n + 1, memory_order_release);
+    c->last_cause = m->cause;
+    atomic_store_explicit(&c->miss_count, m->number + 1, memory_order_release);
 }
 
 /* The load follows with a time constant of half a second, whatever the block's size. */
@@ -268,30 +248,158 @@ static uint64_t not_below_0(int64_t value)
     return value > 0 ? (uint64_t)value : 0;
 }
 
+/* ---- What the hypervisor took ------------------------------------------------------------------
+ */
+
+static bool read_miss(const struct takt_contract *c, uint64_t n, struct takt_miss *m)
+{
+    const struct miss_cell *cell = &c->last[n % TAKT_MISSES_KEPT];
+    uint64_t w[MISS_WORDS];
+    if (atomic_load_explicit(&cell->sequence, memory_order_acquire) != 2 * n + 2)
+        return false;
+    for (int i = 0; i < MISS_WORDS; i++)
+        w[i] = atomic_load_explicit(&cell->words[i], memory_order_acquire);
+    if (atomic_load_explicit(&cell->sequence, memory_order_relaxed) != 2 * n + 2)
+        return false;
+    *m = (struct takt_miss){n,
+                            (enum takt_miss_cause)w[0],
+                            w[1],
+                            (int64_t)w[2],
+                            (int64_t)w[3],
+                            (int64_t)w[4],
+                            (int64_t)w[5],
+                            w[6]};
+    return true;
+}
+
+static void rename_miss(struct takt_contract *c, struct takt_miss *m)
+{
+    set(&c->misses[m->cause], get(&c->misses[m->cause]) - 1);
+    bump(&c->misses[TAKT_MISS_STOLEN], 1);
+    m->cause = TAKT_MISS_STOLEN;
+    write_miss(c, m);
+    if (m->number + 1 == get(&c->miss_count))
+        c->last_cause = TAKT_MISS_STOLEN;
+}
+
+/* A guest counts what was taken at its next tick, so the sample behind must be a little later. */
+static enum takt_steal_say ask_steal(const struct takt_contract *c, const struct takt_miss *m,
+                                     int64_t settle_ns, bool *is_stolen)
+{
+    int64_t due_ns = m->time_ns - m->duration_ns - m->lateness_ns, stolen_ns = 0;
+    enum takt_steal_say say =
+        takt_steal_between(c->steal, c->open[m->number % TAKT_MISSES_KEPT].cpu, due_ns,
+                           m->time_ns + settle_ns, &stolen_ns);
+    *is_stolen = say == TAKT_STEAL_KNOWN && stolen_ns >= takt_blame_stolen_ns(m);
+    return say;
+}
+
+static bool was_renamed(const struct takt_contract *c, uint64_t n)
+{
+    struct takt_miss m;
+    return n > 0 && read_miss(c, n - 1, &m) && m.cause == TAKT_MISS_STOLEN;
+}
+
+/* Looks at the oldest miss that is open. False when that has to wait. */
+static bool judge_one(struct takt_contract *c, int64_t settle_ns)
+{
+    struct takt_miss m;
+    uint64_t n = c->judged, count = get(&c->miss_count);
+    const struct open_miss *open = &c->open[n % TAKT_MISSES_KEPT];
+    bool is_stolen = false;
+    if (count - n > TAKT_MISSES_KEPT || !read_miss(c, n, &m)) {
+        c->judged = count - n > TAKT_MISSES_KEPT ? count - TAKT_MISSES_KEPT : n + 1;
+        return true;
+    }
+    if (open->is_inherited)
+        is_stolen = m.cause != TAKT_MISS_STOLEN && was_renamed(c, n);
+    else if (open->cpu >= 0 && ask_steal(c, &m, settle_ns, &is_stolen) == TAKT_STEAL_NOT_YET)
+        return false;
+    if (is_stolen)
+        rename_miss(c, &m);
+    c->judged = n + 1;
+    return true;
+}
+
+static void judge_next(struct takt_contract *c)
+{
+    enum { SETTLE_NS = 20000000 };
+    judge_one(c, SETTLE_NS);
+}
+
+void takt_contract_follow(struct takt_contract *c, const struct takt_steal *steal)
+{
+    takt_contract_rest(c);
+    if (c->virtual_clock)
+        return;
+    c->follows = !steal && (steal = takt_steal_follow());
+    c->steal = steal;
+}
+
+void takt_contract_rest(struct takt_contract *c)
+{
+    if (c->follows)
+        takt_steal_sample();
+    while (c->judged < get(&c->miss_count) && judge_one(c, 0))
+        ;
+    c->judged = get(&c->miss_count);
+    if (c->follows)
+        takt_steal_leave();
+    c->follows = false;
+    c->steal = NULL;
+}
+
+/* ---- The end of a block ------------------------------------------------------------------------
+ */
+
+static void end_column(struct takt_contract *c, uint64_t position, const struct takt_miss *m)
+{
+    uint64_t frames = c->block.frames;
+    struct takt_contract_column block = {
+        .from = position > frames ? position - frames : 0,
+        .until = position,
+        .misses = m != NULL,
+        .slack_ns_min = c->last_slack_ns,
+        .slack_ns_max = c->last_slack_ns,
+        .duration_ns_min = c->last_end_ns - c->block.begun_ns,
+        .duration_ns_max = c->last_end_ns - c->block.begun_ns,
+        .lateness_ns_max = (int64_t)not_below_0(c->block.woken_ns - c->block.due_ns)};
+    takt_timeline_add(&c->timeline, &block);
+}
+
 void takt_contract_end(struct takt_contract *c, int64_t end_ns, uint64_t position, uint32_t flags,
                        uint64_t lost_frames)
 {
     int preempted = c->virtual_clock ? 0 : takt_preempt_check();
     const struct takt_contract_block *b = &c->block;
-    int64_t lateness = b->woken_ns - b->due_ns, duration = end_ns - b->begun_ns;
-    int64_t slack = b->deadline_ns - end_ns;
-    takt_hist_record(&c->lateness, not_below_0(lateness)); /* early is not late */
-    takt_hist_record(&c->duration, not_below_0(duration));
-    takt_hist_signed_record(&c->slack, slack);
-    follow_load(c, duration);
+    struct takt_miss miss = {.number = get(&c->miss_count),
+                             .position = position,
+                             .time_ns = end_ns,
+                             .lateness_ns = b->woken_ns - b->due_ns,
+                             .duration_ns = end_ns - b->begun_ns,
+                             .slack_ns = b->deadline_ns - end_ns,
+                             .lost_frames = lost_frames};
+    takt_hist_record(&c->lateness, not_below_0(miss.lateness_ns)); /* early is not late */
+    takt_hist_record(&c->duration, not_below_0(miss.duration_ns));
+    takt_hist_signed_record(&c->slack, miss.slack_ns);
+    follow_load(c, miss.duration_ns);
     bump(&c->frames, b->frames);
     if (lost_frames)
         bump(&c->lost_frames, lost_frames);
-    enum takt_miss_cause cause;
-    if ((slack < 0 || flags) && find_cause(c, end_ns, slack, flags, preempted, &cause)) {
-        keep_miss(c, &(struct takt_miss){cause, position, end_ns, lateness, duration, slack,
-                                         lost_frames});
-        c->last_cause = cause;
+    struct takt_blame blame;
+    bool missed = (miss.slack_ns < 0 || flags) &&
+                  find_cause(c, end_ns, miss.slack_ns, flags, preempted, &blame);
+    if (missed) {
+        miss.cause = blame.cause;
+        keep_miss(c, &miss, &blame);
     }
     c->last_end_ns = end_ns;
-    c->last_slack_ns = slack;
+    c->last_slack_ns = miss.slack_ns;
+    end_column(c, position, missed ? &miss : NULL);
+    if (c->judged < miss.number) /* not this one: that can wait */
+        judge_next(c);
     if (++c->blocks == WARM_BLOCKS)
-        ask_kernel(c, 0);
+        look_at_kernel(c);
 }
 
 void takt_contract_period(struct takt_contract *c, uint32_t frames)
@@ -351,26 +459,6 @@ double takt_contract_cpu_load(const struct takt_contract *c)
     return c ? atomic_load_explicit(&c->load, memory_order_relaxed) : 0;
 }
 
-static bool read_miss(const struct takt_contract *c, uint64_t n, struct takt_miss *m)
-{
-    const struct miss_cell *cell = &c->last[n % TAKT_MISSES_KEPT];
-    uint64_t w[MISS_WORDS];
-    if (atomic_load_explicit(&cell->sequence, memory_order_acquire) != 2 * n + 2)
-        return false;
-    for (int i = 0; i < MISS_WORDS; i++)
-        w[i] = atomic_load_explicit(&cell->words[i], memory_order_acquire);
-    if (atomic_load_explicit(&cell->sequence, memory_order_relaxed) != 2 * n + 2)
-        return false;
-    *m = (struct takt_miss){(enum takt_miss_cause)w[0],
-                            w[1],
-                            (int64_t)w[2],
-                            (int64_t)w[3],
-                            (int64_t)w[4],
-                            (int64_t)w[5],
-                            w[6]};
-    return true;
-}
-
 int takt_contract_last_misses(const struct takt_contract *c, struct takt_miss *out, int max)
 {
     if (!c)
@@ -384,153 +472,17 @@ int takt_contract_last_misses(const struct takt_contract *c, struct takt_miss *o
     return got;
 }
 
-/* ---- Telling -----------------------------------------------------------------------------------
- */
-
-struct writer {
-    char *to;
-    size_t size;
-    int length;
-};
-
-static __attribute__((format(printf, 2, 3))) void put(struct writer *w, const char *format, ...)
+uint64_t takt_contract_miss_count(const struct takt_contract *c)
 {
-    va_list args;
-    va_start(args, format);
-    size_t at = (size_t)w->length < w->size ? (size_t)w->length : w->size;
-    int n = vsnprintf(w->size ? w->to + at : NULL, w->size - at, format, args);
-    va_end(args);
-    w->length += n > 0 ? n : 0;
+    return c ? atomic_load_explicit(&c->miss_count, memory_order_acquire) : 0;
 }
 
-/* A number with a point in it, whatever the program's locale says. */
-static void put_number(struct writer *w, double value, int decimals)
+int takt_contract_timeline(const struct takt_contract *c, struct takt_contract_column *out, int max)
 {
-    unsigned long long scale = 1;
-    for (int i = 0; i < decimals; i++)
-        scale *= 10;
-    double size = (value < 0 ? -value : value) * (double)scale + 0.5;
-    unsigned long long n = size < 1e18 ? (unsigned long long)size : 0;
-    put(w, "%s%llu", value < 0 && n ? "-" : "", n / scale);
-    if (decimals)
-        put(w, ".%0*llu", decimals, n % scale);
+    return c ? takt_timeline_read(&c->timeline, out, max) : 0;
 }
 
-static void put_field(struct writer *w, const char *before, double value, int decimals)
+const struct takt_hist *takt_contract_hist(const struct takt_contract *c, int which)
 {
-    put(w, "%s", before);
-    put_number(w, value, decimals);
-}
-
-static void put_us(struct writer *w, const char *name, const char *const *keys, const double *ns)
-{
-    put(w, ",\"%s\":{", name);
-    for (int i = 0; i < 4; i++) {
-        put(w, "%s\"%s\":", i ? "," : "", keys[i]);
-        put_number(w, ns[i] / 1e3, 3);
-    }
-    put(w, "}");
-}
-
-/* The four figures of each histogram, in the order in which they are shown. */
-struct figures {
-    double lateness[4], duration[4], slack[4];
-};
-
-static struct figures figures_of(const struct takt_contract_snapshot *s)
-{
-    return (struct figures){
-        .lateness = {(double)s->lateness_ns_p50, (double)s->lateness_ns_p99,
-                     (double)s->lateness_ns_p999, (double)s->lateness_ns_max},
-        .duration = {(double)s->duration_ns_p50, (double)s->duration_ns_p99,
-                     (double)s->duration_ns_p999, (double)s->duration_ns_max},
-        .slack = {(double)s->slack_ns_min, (double)s->slack_ns_p001, (double)s->slack_ns_p01,
-                  (double)s->slack_ns_p50},
-    };
-}
-
-int takt_contract_json(const struct takt_contract_snapshot *s, char *to, size_t size)
-{
-    static const char *const high[] = {"p50", "p99", "p999", "max"};
-    static const char *const low[] = {"min", "p001", "p01", "p50"};
-    struct writer w = {to, size, 0};
-    struct figures f = figures_of(s);
-    put(&w, "{\"misses\":{\"total\":%llu", (unsigned long long)s->misses_total);
-    for (int i = 0; i < TAKT_MISS_CAUSES; i++)
-        put(&w, ",\"%s\":%llu", takt_miss_name((enum takt_miss_cause)i),
-            (unsigned long long)s->misses[i]);
-    put(&w, "}");
-    put_us(&w, "lateness_us", high, f.lateness);
-    put_us(&w, "duration_us", high, f.duration);
-    put_us(&w, "slack_us", low, f.slack);
-    put(&w, ",\"lost_frames\":%llu", (unsigned long long)s->lost_frames);
-    put_field(&w, ",\"cpu_load\":", s->cpu_load, 6);
-    put_field(&w, ",\"rate_measured_hz\":", s->rate_measured_hz, 3);
-    put_field(&w, ",\"drift_ppm\":", s->drift_ppm, 1);
-    put(&w, ",\"clock\":\"%s\"}", s->virtual_clock ? "virtual" : "real");
-    return w.length;
-}
-
-/* A time in the unit that suits it. */
-static void put_time(struct writer *w, double ns)
-{
-    static const struct {
-        double from_ns;
-        const char *unit;
-        int decimals;
-    } units[] = {{1e9, " s", 2}, {1e6, " ms", 2}, {1e3, " us", 1}, {1, " ns", 0}};
-    double size = ns < 0 ? -ns : ns;
-    int i = size >= 1e9 ? 0 : size >= 1e6 ? 1 : size >= 1e3 ? 2 : 3;
-    put_number(w, ns / units[i].from_ns, units[i].decimals);
-    put(w, "%s", units[i].unit);
-}
-
-static void put_row(struct writer *w, const char *name, const char *const *labels, const double *ns)
-{
-    put(w, "  %-9s", name);
-    for (int i = 0; i < 4; i++) {
-        put(w, "%s%s ", i ? ", " : "", labels[i]);
-        put_time(w, ns[i]);
-    }
-    put(w, "\n");
-}
-
-int takt_contract_text(const struct takt_contract_snapshot *s, char *to, size_t size)
-{
-    static const char *const high[] = {"p50", "p99", "p99.9", "max"};
-    static const char *const low[] = {"min", "p0.1", "p1", "p50"};
-    struct writer w = {to, size, 0};
-    struct figures f = figures_of(s);
-    put(&w, "contract: %llu blocks, %llu miss%s", (unsigned long long)s->blocks,
-        (unsigned long long)s->misses_total, s->misses_total == 1 ? "" : "es");
-    for (int i = 0, n = 0; i < TAKT_MISS_CAUSES; i++)
-        if (s->misses[i])
-            put(&w, "%s%llu %s", n++ ? ", " : " (", (unsigned long long)s->misses[i],
-                takt_miss_name((enum takt_miss_cause)i));
-    put(&w, "%s%s\n", s->misses_total ? ")" : "", s->virtual_clock ? ", on a virtual clock" : "");
-    put_field(&w, "  load      ", s->cpu_load * 100, 1);
-    put(&w, " %%");
-    if (s->lost_frames)
-        put(&w, ", %llu frames lost", (unsigned long long)s->lost_frames);
-    put(&w, "\n");
-    put_row(&w, "lateness", high, f.lateness);
-    put_row(&w, "duration", high, f.duration);
-    put_row(&w, "slack", low, f.slack);
-    return w.length;
-}
-
-int takt_miss_text(const struct takt_miss *m, char *to, size_t size)
-{
-    struct writer w = {to, size, 0};
-    put(&w, "%s before frame %llu: woken ", takt_miss_name(m->cause),
-        (unsigned long long)m->position);
-    put_time(&w, (double)m->lateness_ns);
-    put(&w, " late, took ");
-    put_time(&w, (double)m->duration_ns);
-    put(&w, ", ended ");
-    put_time(&w, (double)(m->slack_ns < 0 ? -m->slack_ns : m->slack_ns));
-    put(&w, m->slack_ns < 0 ? " after the deadline" : " before the deadline");
-    if (m->lost_frames)
-        put(&w, ", %llu frames lost", (unsigned long long)m->lost_frames);
-    return w.length;
+    return !c || which < 0 || which > 1 ? NULL : which ? &c->duration : &c->lateness;
 }

@@ -8,20 +8,15 @@
  *
  * Thread: device, unless said otherwise. RT: yes (wait-free). On a real clock it makes one system
  * call (getrusage, 0.3 us) when a block missed its deadline, and one after the first 100 blocks;
- * no other, and none on a virtual clock.
+ * no other, and none on a virtual clock. What the hypervisor took is read elsewhere (rt/steal.h).
  */
 #ifndef TAKT_STREAM_CONTRACT_H
 #define TAKT_STREAM_CONTRACT_H
 
 #include "rt/guard.h"
+#include "rt/steal.h"
+#include "stream/blame.h"
 #include "takt/contract.h"
-
-/* What the engine knows of a block beside its times. */
-enum {
-    TAKT_CONTRACT_HOST_XRUN = 1 << 0,
-    TAKT_CONTRACT_STARVED = 1 << 1,
-    TAKT_CONTRACT_WORKER_FULL = 1 << 2
-};
 
 /* A zero rate or period leaves out what needs it: load and drift, late wake-ups. */
 struct takt_contract_cfg {
@@ -48,13 +43,19 @@ void takt_contract_destroy(struct takt_contract *c);
 /* Forgets everything. Thread: control, while no block runs; readers may read. RT: no. */
 void takt_contract_reset(struct takt_contract *c);
 
+/* From here until rest the misses are compared with what the hypervisor took; on a virtual clock
+ * nothing is. steal: for tests, the record to take instead of this process's own; NULL: that.
+ * Thread: control, while no block runs. RT: no. */
+void takt_contract_follow(struct takt_contract *c, const struct takt_steal *steal);
+void takt_contract_rest(struct takt_contract *c);
+
 /* Once, on the device thread, before its first block. One system call. seen: what a guard sees of
  * this thread, NULL where there is none; up to date at each end. */
 void takt_contract_enter(struct takt_contract *c, const struct takt_evidence *seen);
 
 void takt_contract_begin(struct takt_contract *c, const struct takt_contract_block *b);
 
-/* position: the frame after the block; flags as above; lost_frames: before it. */
+/* position: the frame after the block; flags as in stream/blame.h; lost_frames: before it. */
 void takt_contract_end(struct takt_contract *c, int64_t end_ns, uint64_t position, uint32_t flags,
                        uint64_t lost_frames);
 

@@ -432,6 +432,8 @@ static int put_away(struct takt_stream *s)
         return keep_error(s, &e);
     }
     s->to_put_away = false;
+    if (g->contract)
+        takt_contract_rest(g->contract);
     struct takt_port *ports[] = {g->in.port, g->out.port};
     for (int i = 0; i < 2; i++) {
         int port_err = stop_port(ports[i], &late);
@@ -518,10 +520,15 @@ int takt_stream_start(struct takt_stream *s)
         takt_core_reset(g);
         if (g->blocking)
             takt_blocking_clear(s);
+        if (g->contract)
+            takt_contract_follow(g->contract, NULL);
         if ((err = start_devices(s, &e)) < 0) {
             keep_error(s, &e);
-            if (takt_core_move(g, TAKT_MOVE_FAIL) >= 0)
+            if (takt_core_move(g, TAKT_MOVE_FAIL) >= 0) {
                 s->to_put_away = false;
+                if (g->contract)
+                    takt_contract_rest(g->contract);
+            }
         }
     }
     pthread_mutex_unlock(&s->control);
