@@ -113,7 +113,7 @@ TAKT_API void takt_guard_forbid(void);
  * process ends and however. */
 struct takt_guard_report;
 
-/* The size of the file. */
+/* The size of the file. Thread: any. RT: no. */
 TAKT_API size_t takt_guard_report_bytes(void);
 
 /* The report in memory that was mapped from such a file; NULL when no stream was made yet or

@@ -315,6 +315,7 @@ struct takt_guard_thread *takt_guard_thread(enum takt_guard_mode mode)
     t->mode = mode;
     t->slot = preload ? preload->slot() : NULL;
     if (is_new) {
+        takt_watch_close(&t->watch); /* of a thread that had this number before */
         t->selector = 0;
         t->traps = traps && takt_trap_thread(t);
         takt_watch_open(&t->watch);

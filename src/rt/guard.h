@@ -3,7 +3,7 @@
  *
  *     mode = takt_guard_begin(cfg.guard);              // at create, control thread
  *     g->guard = takt_guard_thread(mode);              // on the device thread, before its cycles
- *     takt_guard_enter(g->guard, position);            // around each cycle
+ *     takt_guard_enter(g->guard, position, frame);     // around each cycle
  *     takt_guard_leave(g->guard);
  *
  * One watched thread has one struct takt_guard_thread, in memory that is never given back: the
@@ -49,14 +49,15 @@ enum takt_guard_mode takt_guard_begin(enum takt_guard_mode mode);
  * Some system calls, 0.1 ms. RT: no: before the first cycle. */
 struct takt_guard_thread *takt_guard_thread(enum takt_guard_mode mode);
 
-/* From here on the calling thread is watched. t may be NULL. RT: yes (wait-free). */
-static inline __attribute__((always_inline)) void takt_guard_enter(struct takt_guard_thread *t,
-                                                                   uint64_t position)
+/* From here on the calling thread is watched. t may be NULL. frame: the calling function's
+ * __builtin_frame_address(0); functions above it are not in chains. RT: yes (wait-free). */
+static inline void takt_guard_enter(struct takt_guard_thread *t, uint64_t position,
+                                    const void *frame)
 {
     if (!t)
         return;
     t->position = position;
-    t->top = __builtin_frame_address(0);
+    t->top = frame;
     takt_watch_skip(&t->watch);
     takt_permit.depth = 0;
     takt_permit.is_watched = true;
@@ -67,6 +68,7 @@ static inline __attribute__((always_inline)) void takt_guard_enter(struct takt_g
  * RT: yes, O(what happened). */
 void takt_guard_look(struct takt_guard_thread *t);
 
+/* RT: yes, as takt_guard_look. */
 static inline void takt_guard_leave(struct takt_guard_thread *t)
 {
     if (!t)
@@ -91,10 +93,10 @@ struct takt_guard_call {
 };
 
 /* Stops watching, so that the call can be carried out; in trap mode it does not return.
- * Thread: the watched one. RT: no more than the call itself. */
+ * Thread: the watched one. RT: no: the rule is broken by then. */
 void takt_guard_call_begin(struct takt_guard_call *call);
 
-/* Records the call and watches again. */
+/* Records the call and watches again. RT: no, as begin. */
 void takt_guard_call_end(struct takt_guard_call *call);
 
 #endif
