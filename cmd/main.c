@@ -60,7 +60,7 @@ const struct verb verbs[] = {
      "  takt sim --seed 1 --hours 10 --json\n"
      "  takt sim --seed 1 --scenario 45 -v\n",
      "--seed --hours --scenario --json -q -v -h", verb_sim},
-    {"check", "-- PROGRAM [ARGUMENT...]", "what a program's callbacks do that they must not",
+    {"check", "-- PROGRAM [ARG...]", "what its callbacks do that they must not",
      "Runs any program that uses libtakt, and tells each place in its callbacks that\n"
      "takes memory, locks, waits, does I/O, makes a system call or faults a page in;\n"
      "with -v the chain of calls, too. Exits with 3 when there is one. With --json\n"

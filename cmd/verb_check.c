@@ -281,7 +281,7 @@ static int tell(struct check *c)
 int verb_check(struct options *o)
 {
     struct check *c = calloc(1, sizeof *c);
-    int status = verb_words(o, 1, WORDS_MAX, "[OPTION...] -- PROGRAM [ARGUMENT...]");
+    int status = verb_words(o, 1, WORDS_MAX, "[OPTION...] -- PROGRAM [ARG...]");
     if (!c || status)
         goto done;
     c->options = o;

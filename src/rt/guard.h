@@ -1,7 +1,8 @@
 /*
  * rt/guard.h - the guard of takt/guard.h, as the engine uses it:
  *
- *     mode = takt_guard_begin(cfg.guard);              // at create, control thread
+ *     takt_guard_resolve(&mode, &e);                   // at create, control thread
+ *     mode = takt_guard_begin(mode);
  *     g->guard = takt_guard_thread(mode);              // on the device thread, before its cycles
  *     takt_guard_enter(g->guard, position, frame);     // around each cycle
  *     takt_guard_leave(g->guard);
@@ -41,8 +42,12 @@ struct takt_guard_thread {
     struct takt_evidence seen; /* by this thread alone */
 };
 
-/* Makes the process ready to watch, once, when mode is not off, and says which mode it is: that of
- * the environment for TAKT_GUARD_DEFAULT. Thread: control. RT: no. */
+/* What TAKT_GUARD_DEFAULT stands for: the environment's TAKT_GUARD, or off. Errors: TAKT_ERR_ARG:
+ * it is none of the words. Thread: control. RT: no. */
+int takt_guard_resolve(enum takt_guard_mode *mode, struct takt_error *e);
+
+/* Makes the process ready to watch, once, when the mode is not off. Returns off where there is no
+ * memory for that. Thread: control. RT: no. */
 enum takt_guard_mode takt_guard_begin(enum takt_guard_mode mode);
 
 /* Makes the calling thread ready; NULL when the mode is off or nothing can be watched.
