@@ -153,15 +153,16 @@ static struct symbol symbol_of(const struct check *c, const struct takt_guard_fi
     return is;
 }
 
-/* The innermost place that is somebody's own code, and not the system's. */
+/* The innermost place in the program's own code, or else in libtakt's, or in the system's. */
 static struct symbol place_of(const struct check *c, const struct takt_guard_finding *f)
 {
+    struct symbol best = symbol_of(c, f, 0);
     for (uint32_t i = 0; i < f->depth; i++) {
         struct symbol is = symbol_of(c, f, i);
-        if (!is.is_system)
-            return is;
+        if (is.owner < best.owner)
+            best = is;
     }
-    return symbol_of(c, f, 0);
+    return best;
 }
 
 static void tell_text(const struct check *c)
