@@ -37,9 +37,10 @@ struct check {
 
 /* ---- Running it ------------------------------------------------------------------------------ */
 
-/* Beside the program in a build, else where it was installed. */
+/* In a build, beside this program where that was moved to, and where it was installed. */
 static bool find_library(char *to, size_t size)
 {
+    static const char *const places[] = {"src/guard", "../" TAKT_LIBDIR "/takt"};
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     const char *own = getenv("TAKT_GUARD_LIBRARY");
@@ -47,10 +48,10 @@ static bool find_library(char *to, size_t size)
         snprintf(to, size, "%s", own);
         return access(to, R_OK) == 0;
     }
-    if (n > 0) {
-        self[n] = '\0';
-        *strrchr(self, '/') = '\0';
-        snprintf(to, size, "%s/src/guard/libtakt-guard.so", self);
+    self[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
+        snprintf(to, size, "%.*s/%s/libtakt-guard.so", (int)(slash - self), self, places[i]);
         if (access(to, R_OK) == 0)
             return true;
     }
