@@ -256,17 +256,21 @@ static int tell(struct check *c)
 {
     const struct options *o = c->options;
     const struct takt_guard_report *r = takt_guard_report_open(c->memory);
-    if (!r)
+    bool is_well = WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0;
+    if (!r && is_well)
         return complain(o, EXIT_FAILED,
                         "%s: made no stream; is it a program with this version of libtakt?",
                         o->words[0]);
+    if (!r)
+        return complain(o, EXIT_FAILED, "%s: made no stream before it ended by %s %d", o->words[0],
+                        WIFSIGNALED(c->status) ? "signal" : "status",
+                        WIFSIGNALED(c->status) ? WTERMSIG(c->status) : WEXITSTATUS(c->status));
     takt_guard_report_totals(r, &c->totals);
     c->count = takt_guard_report_findings(r, c->findings, TAKT_GUARD_FINDINGS);
     c->module_count = takt_guard_report_modules(r, c->modules, TAKT_GUARD_MODULES);
     c->symbols = symbols_open(c->modules, c->module_count);
     if (!c->symbols)
         return complain(o, EXIT_FAILED, "out of memory");
-    bool is_well = WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0;
     int status = c->count ? EXIT_BROKEN : is_well ? EXIT_OK : EXIT_FAILED;
     if (o->json)
         tell_json(c, status);

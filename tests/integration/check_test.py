@@ -172,6 +172,8 @@ def a_program_that_dies_is_told_and_its_findings_too():
 def what_cannot_be_checked_is_one_clear_line():
     check("cannot run it" in one_line(run("check", "--", "./nosuch", status=1)), "nosuch")
     check("made no stream" in one_line(run("check", "--", "true", status=1)), "true")
+    check("made no stream before it ended by status 9" in one_line(
+        run("check", "--", "sh", "-c", "exit 9", status=1)), "exit 9")
     check("PROGRAM" in one_line(run("check", status=2)), "nothing")
     check("guard's library" in one_line(run("check", "--", QUIETER, status=1, environment={
         "TAKT_GUARD_LIBRARY": "/nonexistent/lib.so"})), "library")
