@@ -7,6 +7,9 @@
  * calloc before that is known comes from a small piece of its own.
  */
 #undef _FILE_OFFSET_BITS /* or open would be a name for open64 */
+#ifndef __NO_INLINE__
+#define __NO_INLINE__ 1 /* or putchar would be there already */
+#endif
 #include "rt/preload.h"
 
 #include <dirent.h>
