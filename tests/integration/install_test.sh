@@ -70,7 +70,7 @@ each_example_builds_with_pkg_config_alone_and_runs() {
 what_is_installed_checks_a_program() {
     check cc -g "$root/examples/bad_callback.c" -o "$tmp/bad" "${flags[@]}"
     exits 3 "$(find "$stage" -path '*/bin/takt')" check -- "$tmp/bad"
-    check grep -q '^allocation: realloc, .*: process' "$out"
+    check grep -q '^allocation: malloc, .*: process' "$out"
     check grep -q ': 4 findings in ' "$out"
 }
 
