@@ -1,11 +1,13 @@
 /*
- * What the engine costs a block beyond the callback itself, with its contract on and off.
+ * What the engine costs a block beyond the callback itself, with its contract on and off, and with
+ * the guard off, counting and reporting.
  *
  * A driver without a clock calls the engine's cycle as fast as it can, reading the clock before
  * each as a real one does on waking. The floor is the same callback called directly on the same
  * memory. All variants take turns in one run; the figures are medians over the turns.
  */
 #include "bench.h"
+#include "rt/guard.h"
 #include "stream/device.h"
 #include "takt/kernel.h"
 #include "takt/time.h"
@@ -131,18 +133,49 @@ static double clock_read(void)
     return (double)(bench_now_ns() - before) / BLOCKS + (sum == 42);
 }
 
+/* What a cycle has of a guard that is off, beyond an empty loop. */
+static double guard_off(void)
+{
+    struct takt_guard_thread *volatile none = NULL;
+    int64_t begun = bench_now_ns();
+    for (int i = 0; i < BLOCKS; i++) {
+        takt_guard_enter(none, 0, NULL);
+        bench_barrier();
+        takt_guard_leave(none);
+        bench_barrier();
+    }
+    int64_t middle = bench_now_ns();
+    for (int i = 0; i < BLOCKS; i++) {
+        bench_barrier();
+        bench_barrier();
+    }
+    return (double)(middle - begun - (bench_now_ns() - middle)) / BLOCKS;
+}
+
+enum { ON, OFF, COUNT, REPORT, VARIANTS };
+
+static const struct {
+    bool contract_off;
+    enum takt_guard_mode guard;
+} variants[VARIANTS] = {[ON] = {false, TAKT_GUARD_OFF},
+                        [OFF] = {true, TAKT_GUARD_OFF},
+                        [COUNT] = {false, TAKT_GUARD_COUNT},
+                        [REPORT] = {false, TAKT_GUARD_REPORT}};
+
 static int measure(uint32_t frames)
 {
-    static double on[TURNS], off[TURNS], floor_ns[TURNS], clock_ns[TURNS], over[TURNS];
-    struct takt_stream *s[2];
+    static double ns[VARIANTS][TURNS], floor_ns[TURNS], clock_ns[TURNS], over[TURNS],
+        none_ns[TURNS], counting[TURNS], reporting[TURNS];
+    struct takt_stream *s[VARIANTS];
     struct takt_error e;
     host_frames = frames;
-    struct takt_engine *engines[2];
-    for (int k = 0; k < 2; k++) {
+    struct takt_engine *engines[VARIANTS];
+    for (int k = 0; k < VARIANTS; k++) {
         struct takt_stream_cfg cfg = {.in = {.device = "bench:", .channels = 2},
                                       .out = {.device = "bench:", .channels = 2},
                                       .block_frames = frames,
-                                      .contract_off = k,
+                                      .contract_off = variants[k].contract_off,
+                                      .guard = variants[k].guard,
                                       .timeout_ms = 1,
                                       .process = scale};
         if (takt_stream_create(&cfg, &s[k], &e) < 0)
@@ -150,35 +183,40 @@ static int measure(uint32_t frames)
         engines[k] = engine;
     }
     long long steal = bench_steal_ticks();
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < VARIANTS; k++) {
         engine = engines[k];
         through_engine(s[k]);
     }
     for (int t = 0; t < TURNS; t++) {
-        for (int k = 0; k < 2; k++) {
+        for (int k = 0; k < VARIANTS; k++) {
             engine = engines[k];
             int64_t before = bench_now_ns();
             for (int i = 0; i < BLOCKS; i++)
                 one_cycle();
-            (k ? off : on)[t] = (double)(bench_now_ns() - before) / BLOCKS;
+            ns[k][t] = (double)(bench_now_ns() - before) / BLOCKS;
         }
         floor_ns[t] = bare();
         clock_ns[t] = clock_read();
-        over[t] = on[t] - floor_ns[t];
+        none_ns[t] = guard_off();
+        over[t] = ns[ON][t] - floor_ns[t];
+        counting[t] = ns[COUNT][t] - ns[ON][t];
+        reporting[t] = ns[REPORT][t] - ns[ON][t];
     }
-    double on_ns = bench_median(on, TURNS), bare_ns = bench_median(floor_ns, TURNS);
+    struct takt_guard_totals seen;
+    takt_guard_totals(&seen);
+    double on_ns = bench_median(ns[ON], TURNS), off_ns = bench_median(ns[OFF], TURNS);
     printf("{\"bench\":\"engine\",\"frames\":%u,\"channels\":2,\"callback_ns\":%.1f,"
            "\"engine_contract_on_ns\":%.1f,\"engine_contract_off_ns\":%.1f,"
            "\"over_callback_ns\":%.1f,\"contract_ns\":%.1f,\"clock_read_ns\":%.1f,"
+           "\"guard_off_ns\":%.2f,\"guard_count_ns\":%.1f,\"guard_report_ns\":%.1f,"
+           "\"guard_sees_calls\":%s,\"guard_sees_faults\":%s,"
            "\"share_of_block\":%.6f,\"steal_ticks\":%lld}\n",
-           frames, bare_ns, on_ns, bench_median(off, TURNS), bench_median(over, TURNS),
-           on_ns - bench_median(off, TURNS), bench_median(clock_ns, TURNS),
+           frames, bench_median(floor_ns, TURNS), on_ns, off_ns, bench_median(over, TURNS),
+           on_ns - off_ns, bench_median(clock_ns, TURNS), bench_median(none_ns, TURNS),
+           bench_median(counting, TURNS), bench_median(reporting, TURNS),
+           seen.system_calls ? "true" : "false", seen.faults ? "true" : "false",
            bench_median(over, TURNS) / (frames * 1e9 / 48000), bench_steal_ticks() - steal);
-    for (int k = 0; k < 2; k++) {
-        engine = engines[k];
-        (void)s[k]; /* the process ends here; nothing is paced, so nothing is stopped */
-    }
-    return 0;
+    return 0; /* the process ends soon; nothing is paced, so nothing is stopped */
 }
 
 int main(void)

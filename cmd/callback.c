@@ -51,8 +51,10 @@ static void make_reading(struct running *r, double time_s)
         takt_level_read(r->level, c, &r->scratch->channel[c]);
     while (!takt_ring_write_avail(r->readings)) {
         if (r->actual.clock == TAKT_CLOCK_REAL || atomic_load(&r->leaves))
-            return; /* a line is lost, no sound */
+            return;         /* a line is lost, no sound */
+        takt_guard_allow(); /* time waits for the reader */
         sched_yield();
+        takt_guard_forbid();
     }
     takt_ring_write(r->readings, r->scratch, 1);
 }

@@ -52,15 +52,15 @@ const struct verb verbs[] = {
      "in order of effect, with what was measured. With -q the advice alone, and\n"
      "with --json one object. With --strict it exits with 3 when advice is serious.\n",
      "-t --blocks --json --strict -q -h", verb_doctor},
-    {"sim", "", "hours of faults on virtual clocks, from a seed",
-     "Runs the whole engine: devices, rings, recordings and callbacks, with late wakes,\n"
-     "overruns, lost frames, devices that go and come back, full queues and disks. It\n"
-     "checks after every step that no frame is lost or doubled without a count, and\n"
-     "much else. The same seed gives the same run.\n"
+    {"sim", "", "hours of faults on virtual clocks",
+     "Runs the whole engine: devices, rings, recordings and callbacks, with late\n"
+     "wakes, overruns, lost frames, devices that go and come back, full queues and\n"
+     "disks. It checks after every step that no frame is lost or doubled without a\n"
+     "count, and much else. The same seed gives the same run.\n"
      "  takt sim --seed 1 --hours 10 --json\n"
      "  takt sim --seed 1 --scenario 45 -v\n",
      "--seed --hours --scenario --json -q -v -h", verb_sim},
-    {"check", "-- PROGRAM [ARGUMENT...]", "what a program's callbacks do that they must not",
+    {"check", "-- PROGRAM [ARG...]", "what its callbacks do that they must not",
      "Runs any program that uses libtakt, and tells each place in its callbacks that\n"
      "takes memory, locks, waits, does I/O, makes a system call or faults a page in;\n"
      "with -v the chain of calls, too. Exits with 3 when there is one. With --json\n"

@@ -101,11 +101,9 @@ static void json_health(struct json *j, const struct running *r)
 {
     struct takt_health h;
     takt_stream_health(r->stream, &h);
-    if (!something_happened(&h))
-        return;
     json_open(j, "health", '{');
     json_int(j, "fades", (int64_t)h.fades);
-    json_int(j, "bypassed", h.is_bypassed);
+    json_bool(j, "bypassed", h.is_bypassed);
     json_int(j, "bypasses", (int64_t)h.bypasses);
     json_int(j, "retries", (int64_t)h.retries);
     json_int(j, "bypassed_frames", (int64_t)h.bypassed_frames);

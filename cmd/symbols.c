@@ -79,15 +79,15 @@ void symbols_close(struct symbols *s)
     free(s);
 }
 
-static bool is_of_the_system(const char *module)
+static int owner_of(const char *module)
 {
-    static const char *const names[] = {"libc.so",    "libc-",    "ld-linux",
-                                        "libpthread", "libm.so",  "libtakt-guard",
-                                        "libdl.so",   "librt.so", "linux-vdso"};
+    static const char *const names[] = {"libc.so",   "libc-",      "ld-linux",  "libpthread",
+                                        "libm.so",   "libdl.so",   "librt.so",  "libtakt-guard",
+                                        "libgcc_s.", "libstdc++.", "linux-vdso"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strncmp(module, names[i], strlen(names[i])))
-            return true;
-    return false;
+            return SYMBOL_SYSTEM;
+    return strncmp(module, "libtakt.so", 10) ? SYMBOL_PROGRAM : SYMBOL_TAKT;
 }
 
 void symbols_find(struct symbols *s, uint64_t at, bool is_return, struct symbol *out)
@@ -101,7 +101,7 @@ void symbols_find(struct symbols *s, uint64_t at, bool is_return, struct symbol 
         const char *slash = strrchr(m->path, '/');
         snprintf(out->module, sizeof out->module, "%s", slash ? slash + 1 : m->path);
         out->offset = at - m->bias;
-        out->is_system = is_of_the_system(out->module);
+        out->owner = owner_of(out->module);
         break;
     }
 #ifdef TAKT_HAVE_DW

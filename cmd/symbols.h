@@ -18,7 +18,7 @@ struct symbol {
     int line;       /* 0: not known */
     char module[232];
     uint64_t offset; /* in the module */
-    bool is_system;  /* the C library or the loader, which are no user's code */
+    enum { SYMBOL_PROGRAM, SYMBOL_TAKT, SYMBOL_SYSTEM } owner; /* libtakt; the C library or such */
 };
 
 /* NULL when there is no memory. modules are used as long as it lives. */

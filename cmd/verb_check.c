@@ -37,9 +37,10 @@ struct check {
 
 /* ---- Running it ------------------------------------------------------------------------------ */
 
-/* Beside the program in a build, else where it was installed. */
+/* In a build, beside this program where that was moved to, and where it was installed. */
 static bool find_library(char *to, size_t size)
 {
+    static const char *const places[] = {"src/guard", "../" TAKT_LIBDIR "/takt"};
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     const char *own = getenv("TAKT_GUARD_LIBRARY");
@@ -47,10 +48,10 @@ static bool find_library(char *to, size_t size)
         snprintf(to, size, "%s", own);
         return access(to, R_OK) == 0;
     }
-    if (n > 0) {
-        self[n] = '\0';
-        *strrchr(self, '/') = '\0';
-        snprintf(to, size, "%s/src/guard/libtakt-guard.so", self);
+    self[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
+        snprintf(to, size, "%.*s/%s/libtakt-guard.so", (int)(slash - self), self, places[i]);
         if (access(to, R_OK) == 0)
             return true;
     }
@@ -153,15 +154,16 @@ static struct symbol symbol_of(const struct check *c, const struct takt_guard_fi
     return is;
 }
 
-/* The innermost place that is somebody's own code, and not the system's. */
+/* The innermost place in the program's own code, or else in libtakt's, or in the system's. */
 static struct symbol place_of(const struct check *c, const struct takt_guard_finding *f)
 {
+    struct symbol best = symbol_of(c, f, 0);
     for (uint32_t i = 0; i < f->depth; i++) {
         struct symbol is = symbol_of(c, f, i);
-        if (!is.is_system)
-            return is;
+        if (is.owner < best.owner)
+            best = is;
     }
-    return symbol_of(c, f, 0);
+    return best;
 }
 
 static void tell_text(const struct check *c)
@@ -254,17 +256,21 @@ static int tell(struct check *c)
 {
     const struct options *o = c->options;
     const struct takt_guard_report *r = takt_guard_report_open(c->memory);
-    if (!r)
+    bool is_well = WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0;
+    if (!r && is_well)
         return complain(o, EXIT_FAILED,
                         "%s: made no stream; is it a program with this version of libtakt?",
                         o->words[0]);
+    if (!r)
+        return complain(o, EXIT_FAILED, "%s: made no stream before it ended by %s %d", o->words[0],
+                        WIFSIGNALED(c->status) ? "signal" : "status",
+                        WIFSIGNALED(c->status) ? WTERMSIG(c->status) : WEXITSTATUS(c->status));
     takt_guard_report_totals(r, &c->totals);
     c->count = takt_guard_report_findings(r, c->findings, TAKT_GUARD_FINDINGS);
     c->module_count = takt_guard_report_modules(r, c->modules, TAKT_GUARD_MODULES);
     c->symbols = symbols_open(c->modules, c->module_count);
     if (!c->symbols)
         return complain(o, EXIT_FAILED, "out of memory");
-    bool is_well = WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0;
     int status = c->count ? EXIT_BROKEN : is_well ? EXIT_OK : EXIT_FAILED;
     if (o->json)
         tell_json(c, status);
@@ -281,7 +287,7 @@ static int tell(struct check *c)
 int verb_check(struct options *o)
 {
     struct check *c = calloc(1, sizeof *c);
-    int status = verb_words(o, 1, WORDS_MAX, "[OPTION...] -- PROGRAM [ARGUMENT...]");
+    int status = verb_words(o, 1, WORDS_MAX, "[OPTION...] -- PROGRAM [ARG...]");
     if (!c || status)
         goto done;
     c->options = o;

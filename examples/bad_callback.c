@@ -15,7 +15,7 @@ static enum takt_next process(const struct takt_block *b, void *arg)
 {
     if (b->position % 4800 >= b->frames) /* ten times a second */
         return TAKT_CONTINUE;
-    scratch = realloc(scratch, b->frames * sizeof *scratch);
+    scratch = malloc(b->frames * sizeof *scratch);
     pthread_mutex_lock(&lock);
     pthread_mutex_unlock(&lock);
     printf("frame %llu\n", (unsigned long long)b->position);

@@ -71,6 +71,7 @@ static enum takt_next quiet_process(const struct takt_block *b, void *arg)
     for (uint32_t c = 0; c < b->out_channels && b->in_channels; c++)
         memcpy(b->out[c], b->in[c % b->in_channels], b->frames * sizeof(float));
     q->blocks++;
+    takt_guard_allow();
     if (q->blocks == QUIET_FROM_BLOCK) {
         q->heap = mallinfo2();
         getrusage(RUSAGE_THREAD, &q->before);
@@ -84,9 +85,9 @@ static enum takt_next quiet_process(const struct takt_block *b, void *arg)
         struct mallinfo2 heap = mallinfo2();
         q->heap_bytes = (long long)heap.uordblks + (long long)heap.hblkhd -
                         (long long)q->heap.uordblks - (long long)q->heap.hblkhd;
-        return TAKT_DRAIN;
     }
-    return TAKT_CONTINUE;
+    takt_guard_forbid();
+    return q->blocks == q->last_block ? TAKT_DRAIN : TAKT_CONTINUE;
 }
 
 /* Runs `blocks` blocks with these settings. Returns 0, or the error, which is printed. */

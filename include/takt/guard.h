@@ -102,7 +102,8 @@ TAKT_API int takt_guard_findings(struct takt_guard_finding *out, int max);
 TAKT_API int takt_guard_modules(struct takt_guard_module *out, int max);
 
 /* Between these two the calling thread is not watched: for what a callback does on purpose, such
- * as waking a thread of its own by sem_post. They nest. Thread: any. RT: yes (wait-free). */
+ * as waking a thread of its own by sem_post. They nest. Thread: any. RT: yes, O(what the kernel did
+ * to the thread since it was looked at). */
 TAKT_API void takt_guard_allow(void);
 TAKT_API void takt_guard_forbid(void);
 
@@ -113,7 +114,7 @@ TAKT_API void takt_guard_forbid(void);
  * process ends and however. */
 struct takt_guard_report;
 
-/* The size of the file. */
+/* The size of the file. Thread: any. RT: no. */
 TAKT_API size_t takt_guard_report_bytes(void);
 
 /* The report in memory that was mapped from such a file; NULL when no stream was made yet or

@@ -44,7 +44,7 @@ enum { TAKT_LOG_ARGS_MAX = 8, TAKT_LOG_STRING_BYTES = 48, TAKT_LOG_FORMAT_BYTES 
 struct takt_log_cfg {
     FILE *file; /* flushed whenever nothing more waits */
     int fd;     /* above 0 */
-    /* Takes a whole line, its newline included, on the worker. */
+    /* Takes a whole line, its newline included, on the worker. RT: no. */
     void (*write)(const char *line, size_t bytes, void *arg);
     void *arg;
     enum takt_log_level level; /* what is below it is not logged; default info */
@@ -84,7 +84,7 @@ TAKT_API void takt_log_destroy(struct takt_log *log);
 TAKT_API void takt_log(struct takt_log *log, enum takt_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same with the time given: a block's now_ns, say. */
+/* The same with the time given: a block's now_ns, say. RT: yes, as takt_log. */
 TAKT_API void takt_log_at(struct takt_log *log, int64_t time_ns, enum takt_log_level level,
                           const char *format, ...) __attribute__((format(printf, 4, 5)));
 TAKT_API void takt_log_at_v(struct takt_log *log, int64_t time_ns, enum takt_log_level level,

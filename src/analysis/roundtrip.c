@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "base/fail.h"
+#include "base/touched.h"
 #include "takt/level.h"
 
 #include <math.h>
@@ -87,9 +88,9 @@ int takt_roundtrip_create(const struct takt_roundtrip_cfg *cfg, struct takt_roun
     r->periods = periods;
     r->period = (1u << order) - 1;
     r->amplitude = (float)pow(10, level_dbfs / 20);
-    r->sequence = calloc(r->period, sizeof *r->sequence);
-    r->first = calloc(2 * (size_t)r->period, sizeof *r->first);
-    r->sum = calloc(r->period, sizeof *r->sum);
+    r->sequence = takt_calloc_touched(r->period, sizeof *r->sequence);
+    r->first = takt_calloc_touched(2 * (size_t)r->period, sizeof *r->first);
+    r->sum = takt_calloc_touched(r->period, sizeof *r->sum);
     r->work = calloc(r->period + 1u, sizeof *r->work);
     r->response = calloc(r->period, sizeof *r->response);
     if (!r->sequence || !r->first || !r->sum || !r->work || !r->response) {

@@ -43,6 +43,7 @@ static inline void takt_permit_begin(void)
         takt_permit_mark(p, false);
 }
 
+/* RT: yes (wait-free). */
 static inline void takt_permit_end(void)
 {
     struct takt_permit *p = &takt_permit;

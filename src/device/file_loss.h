@@ -22,7 +22,7 @@ struct takt_file_loss {
 int takt_file_loss_init(struct takt_file_loss *l, struct takt_error *e);
 void takt_file_loss_fini(struct takt_file_loss *l); /* takes a zeroed one, too */
 
-/* Nothing is lost yet. Thread: control, while the device thread is not there. */
+/* Nothing is lost yet. Thread: control, while the device thread is not there. RT: no. */
 void takt_file_loss_reset(struct takt_file_loss *l);
 
 /* `frames` more are missing from `position` on; directly behind the last ones, they are one gap.

@@ -7,6 +7,9 @@
  * calloc before that is known comes from a small piece of its own.
  */
 #undef _FILE_OFFSET_BITS /* or open would be a name for open64 */
+#ifndef __NO_INLINE__
+#define __NO_INLINE__ 1 /* or putchar would be there already */
+#endif
 #include "rt/preload.h"
 
 #include <dirent.h>
@@ -78,19 +81,21 @@ static inline void find(void **at, const char *name)
     hooks->begin(slot, kind, name, __builtin_return_address(0), &room)
 #define END hooks->end(&room)
 
-/* A function that gives a value. */
-#define STAND_BEFORE(kind, type, name, parameters, arguments)                                      \
+/* A function that gives a value; label is what its users call it. */
+#define STAND_BEFORE_AS(label, kind, type, name, parameters, arguments)                            \
     static __typeof__(name) *real_##name;                                                          \
     EXPORT type name parameters;                                                                   \
     EXPORT type name parameters                                                                    \
     {                                                                                              \
         if (!slot)                                                                                 \
             return REAL(name) arguments;                                                           \
-        BEGIN(kind, #name);                                                                        \
+        BEGIN(kind, label);                                                                        \
         type given_back = REAL(name) arguments;                                                    \
         END;                                                                                       \
         return given_back;                                                                         \
     }
+#define STAND_BEFORE(kind, type, name, parameters, arguments)                                      \
+    STAND_BEFORE_AS(#name, kind, type, name, parameters, arguments)
 
 /* One that gives none. */
 #define STAND_BEFORE_VOID(kind, name, parameters, arguments)                                       \
@@ -191,9 +196,9 @@ STAND_BEFORE(ALLOCATION, void *, valloc, (size_t n), (n))
 STAND_BEFORE(ALLOCATION, int, posix_memalign, (void **to, size_t a, size_t n), (to, a, n))
 STAND_BEFORE(ALLOCATION, void *, mmap, (void *at, size_t n, int prot, int flags, int fd, off_t off),
              (at, n, prot, flags, fd, off))
-STAND_BEFORE(ALLOCATION, void *, mmap64,
-             (void *at, size_t n, int prot, int flags, int fd, off64_t off),
-             (at, n, prot, flags, fd, off))
+STAND_BEFORE_AS("mmap", ALLOCATION, void *, mmap64,
+                (void *at, size_t n, int prot, int flags, int fd, off64_t off),
+                (at, n, prot, flags, fd, off))
 STAND_BEFORE(ALLOCATION, int, munmap, (void *at, size_t n), (at, n))
 STAND_BEFORE(ALLOCATION, int, madvise, (void *at, size_t n, int how), (at, n, how))
 STAND_BEFORE(ALLOCATION, int, mlock, (const void *at, size_t n), (at, n))
@@ -261,10 +266,11 @@ STAND_BEFORE(IO, ssize_t, writev, (int fd, const struct iovec *v, int n), (fd, v
 STAND_BEFORE(IO, int, close, (int fd), (fd))
 STAND_BEFORE(IO, int, fsync, (int fd), (fd))
 STAND_BEFORE(IO, int, fdatasync, (int fd), (fd))
-STAND_BEFORE(IO, ssize_t, pread64, (int fd, void *to, size_t n, off64_t at), (fd, to, n, at))
-STAND_BEFORE(IO, ssize_t, pwrite64, (int fd, const void *from, size_t n, off64_t at),
-             (fd, from, n, at))
-STAND_BEFORE(IO, FILE *, fopen64, (const char *path, const char *how), (path, how))
+STAND_BEFORE_AS("pread", IO, ssize_t, pread64, (int fd, void *to, size_t n, off64_t at),
+                (fd, to, n, at))
+STAND_BEFORE_AS("pwrite", IO, ssize_t, pwrite64, (int fd, const void *from, size_t n, off64_t at),
+                (fd, from, n, at))
+STAND_BEFORE_AS("fopen", IO, FILE *, fopen64, (const char *path, const char *how), (path, how))
 STAND_BEFORE(IO, FILE *, fopen, (const char *path, const char *how), (path, how))
 STAND_BEFORE(IO, int, fclose, (FILE * f), (f))
 STAND_BEFORE(IO, int, fflush, (FILE * f), (f))
@@ -331,7 +337,7 @@ STAND_BEFORE(IO, ssize_t, recvmsg, (int fd, struct msghdr *m, int how), (fd, m, 
 STAND_BEFORE(IO, DIR *, opendir, (const char *path), (path))
 
 /* These take a third argument only sometimes; passing on what stands in its place does no harm. */
-#define STAND_BEFORE_THIRD(name, kind, first, second, third)                                       \
+#define STAND_BEFORE_THIRD(name, label, kind, first, second, third)                                \
     static __typeof__(name) *real_##name;                                                          \
     EXPORT int name(first a, second b, ...)                                                        \
     {                                                                                              \
@@ -341,16 +347,16 @@ STAND_BEFORE(IO, DIR *, opendir, (const char *path), (path))
         va_end(more);                                                                              \
         if (!slot)                                                                                 \
             return REAL(name)(a, b, c);                                                            \
-        BEGIN(kind, #name);                                                                        \
+        BEGIN(kind, label);                                                                        \
         int result = REAL(name)(a, b, c);                                                          \
         END;                                                                                       \
         return result;                                                                             \
     }
 
-STAND_BEFORE_THIRD(open, IO, const char *, int, mode_t)
-STAND_BEFORE_THIRD(open64, IO, const char *, int, mode_t)
-STAND_BEFORE_THIRD(ioctl, IO, int, unsigned long, void *)
-STAND_BEFORE_THIRD(fcntl, IO, int, int, void *)
+STAND_BEFORE_THIRD(open, "open", IO, const char *, int, mode_t)
+STAND_BEFORE_THIRD(open64, "open", IO, const char *, int, mode_t)
+STAND_BEFORE_THIRD(ioctl, "ioctl", IO, int, unsigned long, void *)
+STAND_BEFORE_THIRD(fcntl, "fcntl", IO, int, int, void *)
 
 /* ---- Threads and processes --------------------------------------------------------------------
  */

@@ -8,6 +8,7 @@
  */
 #include "rt/guard.h"
 
+#include "base/fail.h"
 #include "rt/guard_calls.h"
 #include "rt/guard_report.h"
 #include "rt/guard_trap.h"
@@ -132,6 +133,46 @@ static void end_program(const struct takt_guard_call *call, const struct chain *
     abort();
 }
 
+static void note_fault(struct takt_guard_thread *t, uint64_t instruction)
+{
+    t->seen.faults++;
+    if (t->cycles < WARM_CYCLES)
+        return;
+    struct takt_guard_call call = {.thread = t,
+                                   .kind = TAKT_GUARD_FAULT,
+                                   .name = "page fault",
+                                   .caller = (const void *)(uintptr_t)instruction,
+                                   .begun_ns = takt_now_ns()};
+    struct chain k = {.depth = 1, .frames = {instruction}};
+    takt_report_add(call.kind, call.name, t->position, call.begun_ns, 0, k.frames, k.depth);
+    if (t->mode == TAKT_GUARD_TRAP) {
+        takt_permit_mark(&takt_permit, false);
+        end_program(&call, &k);
+    }
+}
+
+/* Takes what the kernel has written so far, and tells the faults. */
+static void look(struct takt_guard_thread *t, bool faults_count)
+{
+    struct takt_watch_event ev;
+    while (takt_watch_has_more(&t->watch) && takt_watch_next(&t->watch, &ev)) {
+        if (ev.type == TAKT_WATCH_FAULT && faults_count) {
+            note_fault(t, ev.instruction);
+        } else if (ev.type == TAKT_WATCH_PREEMPTED) {
+            t->seen.preemptions++;
+            t->seen.preempted_ns += ev.off_cpu_ns;
+            takt_report_preempted(ev.off_cpu_ns);
+        } else if (ev.type == TAKT_WATCH_BLOCKED) {
+            t->seen.blocked_ns += ev.off_cpu_ns;
+        }
+    }
+}
+
+void takt_guard_look(struct takt_guard_thread *t)
+{
+    look(t, true);
+}
+
 static void record(struct takt_guard_call *call, int64_t took_ns)
 {
     struct takt_guard_thread *t = call->thread;
@@ -151,6 +192,7 @@ static void record(struct takt_guard_call *call, int64_t took_ns)
 void takt_guard_call_begin(struct takt_guard_call *call)
 {
     takt_permit_mark(&takt_permit, false);
+    look(call->thread, true);
     call->begun_ns = takt_now_ns();
     if (call->thread->mode == TAKT_GUARD_TRAP)
         record(call, 0);
@@ -160,54 +202,28 @@ void takt_guard_call_end(struct takt_guard_call *call)
 {
     int kept = errno;
     int64_t took_ns = takt_now_ns() - call->begun_ns;
+    look(call->thread, false); /* faults that came of the call are part of it */
     call->thread->seen.calls++;
     call->thread->seen.call_ns += took_ns;
     record(call, took_ns);
+    look(call->thread, false); /* and those of the record */
     errno = kept;
     takt_permit_mark(&takt_permit, takt_permit.is_watched && !takt_permit.depth);
 }
 
-static void note_fault(struct takt_guard_thread *t, uint64_t instruction)
-{
-    t->seen.faults++;
-    if (t->cycles < WARM_CYCLES)
-        return;
-    struct takt_guard_call call = {.thread = t,
-                                   .kind = TAKT_GUARD_FAULT,
-                                   .name = "page fault",
-                                   .caller = (const void *)(uintptr_t)instruction,
-                                   .begun_ns = takt_now_ns()};
-    struct chain k = {.depth = 1, .frames = {instruction}};
-    takt_report_add(call.kind, call.name, t->position, call.begun_ns, 0, k.frames, k.depth);
-    if (t->mode == TAKT_GUARD_TRAP) {
-        takt_permit_mark(&takt_permit, false);
-        end_program(&call, &k);
-    }
-}
-
-void takt_guard_look(struct takt_guard_thread *t)
-{
-    struct takt_watch_event ev;
-    while (takt_watch_has_more(&t->watch) && takt_watch_next(&t->watch, &ev)) {
-        if (ev.type == TAKT_WATCH_FAULT) {
-            note_fault(t, ev.instruction);
-        } else if (ev.type == TAKT_WATCH_PREEMPTED) {
-            t->seen.preemptions++;
-            t->seen.preempted_ns += ev.off_cpu_ns;
-            takt_report_preempted(ev.off_cpu_ns);
-        } else {
-            t->seen.blocked_ns += ev.off_cpu_ns;
-        }
-    }
-}
-
 void takt_guard_allow(void)
 {
+    struct takt_permit *p = &takt_permit;
     takt_permit_begin();
+    if (p->is_watched && p->depth == 1)
+        look(p->watcher, true);
 }
 
 void takt_guard_forbid(void)
 {
+    struct takt_permit *p = &takt_permit;
+    if (p->is_watched && p->depth == 1)
+        look(p->watcher, false);
     takt_permit_end();
 }
 
@@ -265,13 +281,23 @@ static void begin(void)
     threads = at;
 }
 
+int takt_guard_resolve(enum takt_guard_mode *mode, struct takt_error *e)
+{
+    const char *wish = getenv("TAKT_GUARD");
+    if (*mode != TAKT_GUARD_DEFAULT)
+        return TAKT_OK;
+    *mode = TAKT_GUARD_OFF;
+    if (wish && *wish && takt_guard_mode_read(wish, mode) < 0)
+        return takt_fail(e, TAKT_ERR_ARG, 0,
+                         "TAKT_GUARD=%.40s in the environment: it is off, count, report or trap",
+                         wish);
+    return TAKT_OK;
+}
+
 enum takt_guard_mode takt_guard_begin(enum takt_guard_mode mode)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    const char *wish = getenv("TAKT_GUARD");
-    if (mode == TAKT_GUARD_DEFAULT && (!wish || takt_guard_mode_read(wish, &mode) < 0))
-        mode = TAKT_GUARD_OFF;
     if (mode <= TAKT_GUARD_OFF || mode > TAKT_GUARD_TRAP)
         return TAKT_GUARD_OFF;
     pthread_mutex_lock(&lock);
@@ -315,6 +341,7 @@ struct takt_guard_thread *takt_guard_thread(enum takt_guard_mode mode)
     t->mode = mode;
     t->slot = preload ? preload->slot() : NULL;
     if (is_new) {
+        takt_watch_close(&t->watch); /* of a thread that had this number before */
         t->selector = 0;
         t->traps = traps && takt_trap_thread(t);
         t->seen.knows_kernel = takt_watch_open(&t->watch);

@@ -1,9 +1,10 @@
 /*
  * rt/guard.h - the guard of takt/guard.h, as the engine uses it:
  *
- *     mode = takt_guard_begin(cfg.guard);              // at create, control thread
+ *     takt_guard_resolve(&mode, &e);                   // at create, control thread
+ *     mode = takt_guard_begin(mode);
  *     g->guard = takt_guard_thread(mode);              // on the device thread, before its cycles
- *     takt_guard_enter(g->guard, position);            // around each cycle
+ *     takt_guard_enter(g->guard, position, frame);     // around each cycle
  *     takt_guard_leave(g->guard);
  *
  * One watched thread has one struct takt_guard_thread, in memory that is never given back: the
@@ -42,22 +43,27 @@ struct takt_guard_thread {
     struct takt_evidence seen; /* by this thread alone */
 };
 
-/* Makes the process ready to watch, once, when mode is not off, and says which mode it is: that of
- * the environment for TAKT_GUARD_DEFAULT. Thread: control. RT: no. */
+/* What TAKT_GUARD_DEFAULT stands for: the environment's TAKT_GUARD, or off. Errors: TAKT_ERR_ARG:
+ * it is none of the words. Thread: control. RT: no. */
+int takt_guard_resolve(enum takt_guard_mode *mode, struct takt_error *e);
+
+/* Makes the process ready to watch, once, when the mode is not off. Returns off where there is no
+ * memory for that. Thread: control. RT: no. */
 enum takt_guard_mode takt_guard_begin(enum takt_guard_mode mode);
 
 /* Makes the calling thread ready; NULL when the mode is off or nothing can be watched.
  * Some system calls, 0.1 ms. RT: no: before the first cycle. */
 struct takt_guard_thread *takt_guard_thread(enum takt_guard_mode mode);
 
-/* From here on the calling thread is watched. t may be NULL. RT: yes (wait-free). */
-static inline __attribute__((always_inline)) void takt_guard_enter(struct takt_guard_thread *t,
-                                                                   uint64_t position)
+/* From here on the calling thread is watched. t may be NULL. frame: the calling function's
+ * __builtin_frame_address(0); functions above it are not in chains. RT: yes (wait-free). */
+static inline void takt_guard_enter(struct takt_guard_thread *t, uint64_t position,
+                                    const void *frame)
 {
     if (!t)
         return;
     t->position = position;
-    t->top = __builtin_frame_address(0);
+    t->top = frame;
     takt_watch_skip(&t->watch);
     takt_permit.depth = 0;
     takt_permit.is_watched = true;
@@ -68,6 +74,7 @@ static inline __attribute__((always_inline)) void takt_guard_enter(struct takt_g
  * RT: yes, O(what happened). */
 void takt_guard_look(struct takt_guard_thread *t);
 
+/* RT: yes, as takt_guard_look. */
 static inline void takt_guard_leave(struct takt_guard_thread *t)
 {
     if (!t)
@@ -92,10 +99,10 @@ struct takt_guard_call {
 };
 
 /* Stops watching, so that the call can be carried out; in trap mode it does not return.
- * Thread: the watched one. RT: no more than the call itself. */
+ * Thread: the watched one. RT: no: the rule is broken by then. */
 void takt_guard_call_begin(struct takt_guard_call *call);
 
-/* Records the call and watches again. */
+/* Records the call and watches again. RT: no, as begin. */
 void takt_guard_call_end(struct takt_guard_call *call);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * The handler must be able to return while calls are still to be caught, and returning from a
  * handler is a system call. So it returns through a return of our own, in a range of addresses that
- * the kernel lets pass, which ends behind its `syscall`. It is written just as the unwinder expects
+ * the kernel lets pass. The kernel compares the address behind the `syscall`, so the range ends one
+ * byte later. It is written just as the unwinder expects
  * one, so that chains of calls can be walked through it.
  *
  * Most calls are carried out in the handler, with the registers that the caller had set. Some
@@ -184,7 +185,7 @@ bool takt_trap_thread(struct takt_guard_thread *t)
     sigemptyset(&sys);
     sigaddset(&sys, SIGSYS);
     pthread_sigmask(SIG_UNBLOCK, &sys, NULL); /* blocked, it would end the program */
-    return installed && prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, from, to - from,
+    return installed && prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, from, to - from + 1,
                               &t->selector) == 0;
 }
 

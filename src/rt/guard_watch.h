@@ -42,6 +42,7 @@ static inline void takt_watch_skip(struct takt_watch *w)
     w->off_ns = 0;
 }
 
+/* RT: yes (wait-free). */
 static inline bool takt_watch_has_more(const struct takt_watch *w)
 {
     return w->page && __atomic_load_n(&w->page->data_head, __ATOMIC_RELAXED) != w->at;

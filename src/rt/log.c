@@ -223,7 +223,10 @@ static bool flush_sink(struct takt_log *log)
 
 uint64_t takt_log_pump(struct takt_log *log)
 {
-    uint64_t written = 0, failed = 0;
+    uint64_t written = 0, failed = 0, untold = 0;
+    /* Read before the tail: then what was logged before a drop is told before it. */
+    if (atomic_load_explicit(&log->untold, memory_order_relaxed))
+        untold = atomic_exchange(&log->untold, 0);
     uint64_t until =
         takt_many_ring_tail(&log->ring); /* what comes meanwhile is for the next time */
     size_t count;
@@ -234,9 +237,6 @@ uint64_t takt_log_pump(struct takt_log *log)
         written += well;
         failed += !well;
     }
-    uint64_t untold = 0;
-    if (atomic_load_explicit(&log->untold, memory_order_relaxed))
-        untold = atomic_exchange(&log->untold, 0);
     if (untold)
         tell_drops(log, now(log), untold);
     if ((written || untold) && !flush_sink(log)) {

@@ -18,7 +18,8 @@ int takt_chain_bind(struct takt_chain *chain, const struct takt_chain_use *use,
 /* The host moves so many frames at once from now on. Thread: device. RT: yes. */
 void takt_chain_host_block(struct takt_chain *chain, uint32_t frames);
 
-/* Forgets the last run: all stages are there again. Thread: control, while no block runs. */
+/* Forgets the last run: all stages are there again. Thread: control, while no block runs.
+ * RT: no. */
 void takt_chain_reset(struct takt_chain *chain);
 
 /* How often a stage was shed. Thread: any. RT: yes (wait-free). */

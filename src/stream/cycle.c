@@ -465,7 +465,7 @@ static bool cycle(struct takt_engine *face, const struct takt_cycle *c)
 {
     struct takt_core *g = (struct takt_core *)face;
     note_thread(g);
-    takt_guard_enter(g->guard, g->position);
+    takt_guard_enter(g->guard, g->position, __builtin_frame_address(0));
     bool more = run_cycle(g, c);
     takt_guard_leave(g->guard);
     return more;

@@ -15,6 +15,8 @@
 
 static void bump(_Atomic uint64_t *count, uint64_t by)
 {
+    if (!by)
+        return;
     uint64_t now = atomic_load_explicit(count, memory_order_relaxed);
     atomic_store_explicit(count, now + by, memory_order_relaxed);
 }

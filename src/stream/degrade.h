@@ -15,7 +15,7 @@
 
 #include "stream/core.h"
 
-/* Thread: control, while no cycle can run. */
+/* Thread: control, while no cycle can run. RT: no. */
 void takt_degrade_reset(struct takt_core *g);
 
 /* ---- Gaps ---------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 #include "stream/resolve.h"
 
 #include "base/fail.h"
+#include "rt/guard.h"
 #include "stream/bypass.h"
 #include "stream/devices.h"
 
@@ -291,6 +292,8 @@ int takt_plan_init(struct takt_plan *plan, const struct takt_stream_cfg *cfg, st
                                false, e);
     if (!err)
         err = check_degrading(cfg, e);
+    if (!err)
+        err = takt_guard_resolve(&plan->cfg.guard, e);
     if (!err && cfg->bypass.mode == TAKT_BYPASS_DRY && plan->in.channels != plan->out.channels)
         err = takt_fail(e, TAKT_ERR_ARG, 0,
                         "bypass to the input needs as many input channels (%u) as output ones (%u)",

@@ -51,10 +51,9 @@ static float finite_or_0(float x)
     return isfinite(x) ? x : 0;
 }
 
-void takt_soften_run(struct takt_soften *s, float *const *planes, uint32_t first, uint32_t frames)
+void takt_soften_run_open(struct takt_soften *s, float *const *planes, uint32_t first,
+                          uint32_t frames)
 {
-    if (!s->ramp_frames || !frames)
-        return;
     TAKT_ASSERT(s->at <= s->ramp_frames);
     uint32_t left = s->ramp_frames - s->at, n = frames < left ? frames : left;
     for (uint32_t c = 0; c < s->channels; c++) {
@@ -63,13 +62,6 @@ void takt_soften_run(struct takt_soften *s, float *const *planes, uint32_t first
         s->last[c] = finite_or_0(x[frames - 1]);
     }
     s->at += n;
-}
-
-void takt_soften_pass(struct takt_soften *s, const float *const *planes, uint32_t frames)
-{
-    TAKT_ASSERT(!takt_soften_is_open(s));
-    for (uint32_t c = 0; s->ramp_frames && c < s->channels; c++)
-        s->last[c] = finite_or_0(planes[c][frames - 1]);
 }
 
 bool takt_soften_sounds(const struct takt_soften *s)

@@ -21,6 +21,7 @@
 
 #include "takt/stream.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -48,17 +49,37 @@ void takt_soften_join(struct takt_soften *s);
 /* The same, and whoever listens heard silence in between. */
 void takt_soften_rise(struct takt_soften *s);
 
-/* Passes planes[channel][first..first + frames). O(frames * channels) in a seam, else O(channels).
- */
-void takt_soften_run(struct takt_soften *s, float *const *planes, uint32_t first, uint32_t frames);
-
-/* The same where the planes may not be written; only when no seam is under way. */
-void takt_soften_pass(struct takt_soften *s, const float *const *planes, uint32_t frames);
-
 /* Is a seam under way? */
 static inline bool takt_soften_is_open(const struct takt_soften *s)
 {
     return s->at < s->ramp_frames;
+}
+
+/* Passes planes[channel][0..frames) where no seam is under way: only what to hold is noted. */
+static inline void takt_soften_pass(struct takt_soften *s, const float *const *planes,
+                                    uint32_t frames)
+{
+    if (!s->ramp_frames || !frames)
+        return;
+    for (uint32_t c = 0; c < s->channels; c++) {
+        float x = planes[c][frames - 1];
+        s->last[c] = isfinite(x) ? x : 0;
+    }
+}
+
+/* In a seam. */
+void takt_soften_run_open(struct takt_soften *s, float *const *planes, uint32_t first,
+                          uint32_t frames);
+
+/* Passes planes[channel][first..first + frames). O(frames * channels) in a seam, else O(channels).
+ */
+static inline void takt_soften_run(struct takt_soften *s, float *const *planes, uint32_t first,
+                                   uint32_t frames)
+{
+    if (frames && takt_soften_is_open(s))
+        takt_soften_run_open(s, planes, first, frames);
+    else if (frames)
+        takt_soften_pass(s, (const float *const *)planes, first + frames);
 }
 
 /* Is one under way that still has sound in it when silence goes through? */

@@ -12,6 +12,7 @@
 #include "base/fail.h"
 #include "rt/background.h"
 #include "rt/memory.h"
+#include "rt/resident.h"
 #include "stream/bridge.h"
 #include "stream/chain.h"
 #include "stream/convert.h"
@@ -356,6 +357,7 @@ static int build(struct takt_stream *s, const struct takt_stream_cfg *cfg, struc
                                          .virtual_clock = c->clock == TAKT_CLOCK_VIRTUAL},
              &g->contract, e)) < 0)
         return err;
+    takt_resident_begin();
     return g->blocking ? takt_blocking_init(s, c->buffer_frames, e) : 0;
 }
 

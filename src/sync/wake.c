@@ -4,6 +4,8 @@
  */
 #include "sync/wake.h"
 
+#include "base/permit.h"
+
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -11,7 +13,9 @@
 
 void takt_wake_rouse(struct takt_wake *w)
 {
+    takt_permit_begin();
     syscall(SYS_futex, &w->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    takt_permit_end();
 }
 
 static void sleep_until(struct takt_wake *w, int64_t deadline_ns)

@@ -59,9 +59,19 @@ each_example_builds_with_pkg_config_alone_and_runs() {
         check cc -Wall -Wextra -Wno-unused-parameter -Werror "$source" -o "$program" "${flags[@]}"
         # An example that plays on is fine too; it is stopped after three seconds.
         status=0
-        timeout 3 "$program" </dev/null || status=$?
+        # One breaks the rules on purpose.
+        [[ $program != */bad_callback ]] || TAKT_GUARD=off timeout 3 "$program" </dev/null || status=$?
+        [[ $program == */bad_callback ]] || timeout 3 "$program" </dev/null || status=$?
         like "$status" '^(0|124)$'
     done
+}
+
+# The preloaded library is found from where the program lies.
+what_is_installed_checks_a_program() {
+    check cc -g "$root/examples/bad_callback.c" -o "$tmp/bad" "${flags[@]}"
+    exits 3 "$(find "$stage" -path '*/bin/takt')" check -- "$tmp/bad"
+    check grep -q '^allocation: malloc, .*: process' "$out"
+    check grep -q ': 4 findings in ' "$out"
 }
 
 # libtakt.a with the shared libraries that takt itself names; those of Debian name more in turn
@@ -110,6 +120,7 @@ run library_shows_only_what_headers_promise
 run library_shows_all_that_headers_promise
 run library_leaves_no_symbol_undefined
 run each_example_builds_with_pkg_config_alone_and_runs
+run what_is_installed_checks_a_program
 run a_program_can_hold_the_library_itself
 run each_header_stands_alone_in_strict_c17
 run each_header_stands_alone_in_strict_cpp17

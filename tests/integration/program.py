@@ -22,9 +22,10 @@ import traceback
 
 TAKT = os.path.abspath(sys.argv[1])
 TIMEOUT_S = 60
-# Nothing of the caller's surroundings may decide what a test sees.
-ENVIRONMENT = {k: v for k, v in os.environ.items()
-               if not k.startswith(("TAKT_", "LC_")) and k not in ("NO_COLOR", "TERM", "LANG")}
+# Nothing of the caller's surroundings may decide what a test sees, but for the guard's trap, under
+# which all tests run.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k == "TAKT_GUARD" or
+               not k.startswith(("TAKT_", "LC_")) and k not in ("NO_COLOR", "TERM", "LANG")}
 ENVIRONMENT |= {"LC_ALL": "C.UTF-8", "TERM": "xterm", "PIPEWIRE_RUNTIME_DIR": "/nonexistent"}
 
 _tests = []

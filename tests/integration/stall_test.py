@@ -47,7 +47,7 @@ class Recording:
     def __init__(self, name, seconds, *more):
         self.name, self.seconds = name, seconds
         self.process = subprocess.Popen(
-            [TAKT, "record", name, "-i", "sim:noise", "-r", str(RATE_HZ), "-c", "1", "-f", "f32",
+            [TAKT, "record", name, "-i", "sim:noise", "--fade", "off", "-r", str(RATE_HZ), "-c", "1", "-f", "f32",
              "-t", str(seconds), "--json", *more],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
 
@@ -84,7 +84,7 @@ def floats(path):
 
 
 def reference(seconds):
-    subprocess.run([TAKT, "record", "whole.wav", "-i", "sim:noise", "-r", str(RATE_HZ), "-c", "1",
+    subprocess.run([TAKT, "record", "whole.wav", "-i", "sim:noise", "--fade", "off", "-r", str(RATE_HZ), "-c", "1",
                     "-f", "f32", "-t", str(seconds), "--fast", "-q"], check=True, timeout=60,
                    env=ENVIRONMENT)
     return "whole.wav"

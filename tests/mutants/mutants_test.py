@@ -21,7 +21,7 @@ ROOT, BUILD = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 TREE, OUT = os.path.join(BUILD, "tree"), os.path.join(BUILD, "build")
 FAILURE = re.compile(r"^takt: sim: seed (\d+) scenario (\d+) step (\d+): (.*); "
                      r"replay with: takt sim (--seed \d+ --scenario \d+)$", re.M)
-COPIED = ("include", "src", "cmd", "man", "tools/completion")
+COPIED = ("include", "src", "cmd", "examples", "man", "tools/completion")
 
 
 def patches():

@@ -398,7 +398,7 @@ static void settings_that_make_no_sense_are_refused(void)
         {.stages = whole, .count = 1, .high = 0.5},
         {.stages = whole, .count = 1, .high = 1.1},
         {.stages = whole, .count = 1, .low = -0.1},
-        {.stages = whole, .count = 1, .low = NAN},
+        {.stages = whole, .count = 1, .low = (double)NAN},
         {.stages = whole, .count = 1, .fade_ms = 51},
         {.stages = whole, .count = 1, .fade_ms = -1},
     };

@@ -611,7 +611,7 @@ static void settings_that_make_no_sense_are_refused(void)
     const struct takt_stream_cfg bad[] = {
         {.in = two, .process = copy, .fade_ms = 50.1},
         {.in = two, .process = copy, .fade_ms = -2},
-        {.in = two, .process = copy, .fade_ms = NAN},
+        {.in = two, .process = copy, .fade_ms = (double)NAN},
         {.in = two, .out = one, .process = copy, .bypass.mode = TAKT_BYPASS_DRY},
         {.out = two, .process = copy, .bypass.mode = TAKT_BYPASS_DRY},
         {.in = two, .process = copy, .bypass.mode = (enum takt_bypass_mode)3},

@@ -668,7 +668,7 @@ static void calls_allocate_nothing_and_wake_the_worker_at_most_once_a_rest(void)
     for (int i = 0; i < 2000; i++) {
         log_all_kinds(log, i);
         if (i % 400 == 399)
-            takt_sleep_ms(40); /* long enough for it to fall asleep */
+            takt_sleep_ms(120); /* long enough for it to fall asleep */
         for (int64_t until = takt_now_ns() + 100000; takt_now_ns() < until;)
             ;
     }

@@ -32,6 +32,7 @@ _takt_candidates() {
         *:-*) _takt_options "$takt" "$verb" ;;
         help:*) _takt_verbs "$takt" ;;
         bench:*) echo gain= ;;
+        check:*) compgen -c -- "$word"; echo FILES ;;
         latency:* | doctor:* | sim:*) ;;
         run:g*) echo gain= && echo FILES ;;
         meter:* | devices:* | run:*) _takt_devices "$takt" && echo FILES ;;

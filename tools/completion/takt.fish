@@ -33,6 +33,7 @@ complete -c takt -n 'test (count (commandline -opc)) -gt 1; and string match -q 
 complete -c takt -n '__takt_verb_is meter devices run' -a '(__takt_devices)'
 complete -c takt -n '__takt_verb_is run' -a 'gain='
 complete -c takt -n '__takt_verb_is bench' -f -a 'gain='
+complete -c takt -n '__takt_verb_is check' -a '(__fish_complete_subcommand)'
 complete -c takt -n '__takt_verb_is help' -f -a '(__takt_verbs)'
 complete -c takt -n '__takt_after -i --in -o --out' -a '(__takt_devices)'
 complete -c takt -n '__takt_after -f --format' -f -a 's16 s24 s32 f32 u8'

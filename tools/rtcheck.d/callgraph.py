@@ -26,6 +26,9 @@ SYSTEM_CALL = re.compile(r"^\s+(?:syscall|sysenter|svc\b.*|int\s+\$(?:0x80|128))
 INDIRECT = "__indirect_call"
 BARE_SYSTEM_CALL = "a bare system call"
 
+# A module of its own, with its own malloc and write: what it stands before is the C library's.
+ALONE = os.path.join("src", "guard") + os.sep
+
 # As the source stands: no inlining, no clones.
 PLAIN = ["-O0", "-g0"]
 
@@ -123,6 +126,12 @@ class Unit:
         os.replace(self.base + ".begun", self.base + ".key")
 
 
+def is_ours(entry, root):
+    source = os.path.realpath(os.path.join(entry["directory"], entry["file"]))
+    inside = os.path.relpath(source, os.path.realpath(root))
+    return inside.startswith(tuple(top + os.sep for top in FOLDERS)) and not inside.startswith(ALONE)
+
+
 def units_of(build, root, name, extra):
     """A build directory's compilations of the library's and the command's own sources."""
     path = os.path.join(build, "compile_commands.json")
@@ -130,11 +139,10 @@ def units_of(build, root, name, extra):
         raise Trouble(f"{path}: there is none; name a build directory with --build")
     with open(path, encoding="utf-8") as file:
         entries = json.load(file)
-    inside = tuple(os.path.join(os.path.realpath(root), top) + os.sep for top in FOLDERS)
     to = os.path.join(os.path.realpath(build), "rtcheck", name)
     os.makedirs(to, exist_ok=True)
     return [Unit(entry, number, to, extra) for number, entry in enumerate(entries)
-            if os.path.realpath(os.path.join(entry["directory"], entry["file"])).startswith(inside)]
+            if is_ours(entry, root)]
 
 
 def compile_all(units):
