@@ -17,7 +17,7 @@ struct symbol {
     char file[200]; /* as the compiler was told it */
     int line;       /* 0: not known */
     char module[232];
-    uint64_t offset; /* in the module */
+    uint64_t offset;                                           /* in the module */
     enum { SYMBOL_PROGRAM, SYMBOL_TAKT, SYMBOL_SYSTEM } owner; /* libtakt; the C library or such */
 };
 

@@ -272,7 +272,7 @@ static void deliver(struct takt_lab *l, const void *const *data, uint32_t device
 {
     struct takt_lab_model *m = &l->model;
     const struct takt_lab_plan *p = &l->plan;
-    const void *mapped[TAKT_LAB_CHANNELS];
+    const void *mapped[TAKT_LAB_CHANNELS] = {0};
     for (uint32_t c = 0; data && c < p->out_channels; c++)
         mapped[c] = data[p->out_map[c]];
     for (uint64_t at = 0; at < frames;) {
