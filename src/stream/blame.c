@@ -1,8 +1,8 @@
 /*
- * Faults are to blame only if they can have cost half of the excess: a minor one takes about a
- * microsecond, two on a virtual machine; a major one waits for a disk. The preemption flag alone
- * blames too much (a kernel clears it for other reasons, too), so without a guard, which knows for
- * how long, the count of involuntary switches or the number of the CPU must have changed as well.
+ * Faults are to blame only if they can have cost half of the excess; a major one waits for a disk.
+ * The preemption flag alone blames too much (a kernel clears it for other reasons, too), so without
+ * a guard, which knows for how long, the count of involuntary switches or the number of the CPU
+ * must have changed as well.
  */
 #include "stream/blame.h"
 
@@ -27,8 +27,8 @@ static bool is_half(int64_t part_ns, int64_t excess_ns)
 
 static bool faults_explain(const struct takt_blame_block *b, int64_t excess_ns)
 {
-    enum { MINOR_NS = 2000 };
-    return b->kernel.major_faults || is_half((int64_t)b->kernel.minor_faults * MINOR_NS, excess_ns);
+    return b->kernel.major_faults ||
+           is_half((int64_t)b->kernel.minor_faults * TAKT_BLAME_FAULT_NS, excess_ns);
 }
 
 /* With a guard it is known for how long each kept the block from being ready. Asleep without a call
@@ -66,8 +66,7 @@ static struct takt_blame blame_delay(const struct takt_blame_block *b)
     if (woken_late(b))
         return (struct takt_blame){.cause = TAKT_MISS_LATE_WAKE, .is_open = true};
     enum takt_miss_cause cause = cause_inside(b);
-    return (struct takt_blame){.cause = cause,
-                               .is_open = cause == TAKT_MISS_OVERRAN && b->preempted != 1};
+    return (struct takt_blame){.cause = cause, .is_open = cause == TAKT_MISS_OVERRAN};
 }
 
 bool takt_blame(const struct takt_blame_block *b, struct takt_blame *out)

@@ -21,6 +21,10 @@ enum {
     TAKT_CONTRACT_WORKER_FULL = 1 << 2
 };
 
+/* What a minor fault can cost: 1 us on bare metal, 2 to 4 where the hypervisor maps the page, too.
+ */
+enum { TAKT_BLAME_FAULT_NS = 8000 };
+
 /* What the kernel did to the thread since the last look, which may be many blocks ago. */
 struct takt_blame_kernel {
     uint64_t minor_faults, major_faults, switches; /* these involuntary */
