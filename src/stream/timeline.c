@@ -21,7 +21,7 @@ enum { HALF = TAKT_COLUMNS_MAX / 2 };
 
 static void load(const struct takt_timeline_cell *from, struct takt_contract_column *to)
 {
-    uint64_t words[TAKT_COLUMN_WORDS];
+    uint64_t words[TAKT_COLUMN_WORDS] = {0};
     for (int i = 0; i < TAKT_COLUMN_WORDS; i++)
         words[i] = atomic_load_explicit(&from->words[i], memory_order_acquire);
     memcpy(to, words, sizeof words);
