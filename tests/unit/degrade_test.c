@@ -329,7 +329,10 @@ static void blocking_write_that_comes_late_makes_no_step(void)
         at += frames;
         CHECK_INT(takt_stream_write(stream, (float *[]){planes[0], planes[1]}, frames, 5000, NULL),
                   frames);
-        takt_sleep_ms((uint32_t)takt_random_below(&r, 8));
+        /* Until about half of the times all of it was heard, and more was wanted. */
+        uint64_t until = takt_stream_position(stream) + takt_random_below(&r, 2 * frames + 500);
+        for (int ms = 0; ms < 5000 && takt_stream_position(stream) < until; ms++)
+            takt_sleep_ms(1);
     }
     CHECK_INT(takt_stream_stop(stream), 0);
     uint64_t where;
