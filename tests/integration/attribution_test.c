@@ -41,12 +41,13 @@ static const int64_t us = 1000;
 
 struct trial {
     enum takt_miss_cause cause;
-    uint64_t block;    /* it is to happen in */
-    int64_t excess_ns; /* the block is to end so long after its deadline */
-    bool ran;          /* the block began as it was to */
-    int64_t began_ns;  /* the block */
-    int64_t done_ns;   /* what was done to it; 0: as excess_ns says */
-    uint64_t position; /* after it */
+    uint64_t block;            /* it is to happen in */
+    int64_t excess_ns;         /* the block is to end so long after its deadline */
+    bool ran;                  /* the block began, and the harm was done, as it was to be */
+    int64_t began_ns;          /* the block */
+    int64_t done_ns;           /* what was done to it; 0: as excess_ns says */
+    uint64_t position;         /* after it */
+    _Atomic int64_t urgent_ns; /* when the more urgent thread took the CPU */
 };
 
 /* A block, as the contract is told of it. */
@@ -184,12 +185,13 @@ static void *be_urgent(void *arg)
     while (!atomic_load(&scene.start_ns) && !atomic_load(&scene.ends))
         takt_sleep_ms(1);
     for (int i = 0; i < scene.count && !atomic_load(&scene.ends); i++) {
-        const struct trial *t = &scene.trials[i];
+        struct trial *t = &scene.trials[i];
         bool wakes_late = t->cause == TAKT_MISS_LATE_WAKE;
         if (!wakes_late && t->cause != TAKT_MISS_PREEMPTED)
             continue;
         int64_t until_ns = wakes_late ? wake_of(t) : deadline_of(t) + t->excess_ns;
         takt_sleep_until_ns(wakes_late ? due_of(t) - 300 * us : deadline_of(t) - 500 * us);
+        t->urgent_ns = takt_now_ns();
         spin_until(until_ns);
     }
     return arg;
@@ -217,12 +219,15 @@ static int64_t slack_of(const struct block_seen *b)
     return time_of_block(b->position / FRAMES + 1) - b->end_ns;
 }
 
-static void touch_until(int64_t until_ns)
+/* False when the hypervisor had trouble of its own to find the pages: a fault takes 1 to 4 us. */
+static bool touch_until(int64_t until_ns)
 {
-    enum { PAGE = 4096, PAGES = 8 };
-    while (takt_now_ns() < until_ns)
-        for (int i = 0; i < PAGES && scene.fault_at < scene.fault_end; i++, scene.fault_at += PAGE)
+    enum { PAGE = 4096, PAGES = 8, LONG_NS = 10000 };
+    int64_t began_ns = takt_now_ns(), now_ns = began_ns, pages = 0;
+    for (; now_ns < until_ns && scene.fault_at < scene.fault_end; now_ns = takt_now_ns())
+        for (int i = 0; i < PAGES; i++, pages++, scene.fault_at += PAGE)
             *(volatile char *)scene.fault_at = 1;
+    return now_ns - began_ns < pages * LONG_NS;
 }
 
 /* Frames are lost before the block of an xrun, and may be before one that is woken late. */
@@ -234,26 +239,46 @@ static bool is_here(const struct trial *t, uint64_t block)
                                              : behind == 0;
 }
 
+static int64_t cpu_time_ns(void)
+{
+    struct timespec now;
+    takt_guard_allow();
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    takt_guard_forbid();
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* False when the CPU was away for a part of the time that counts. */
+static bool work_until(int64_t until_ns, int64_t excess_ns)
+{
+    int64_t began_ns = takt_now_ns(), cpu_ns = cpu_time_ns();
+    spin_until(until_ns);
+    cpu_ns = cpu_time_ns() - cpu_ns;
+    return takt_now_ns() - began_ns - cpu_ns < excess_ns / 4;
+}
+
 static void do_harm(struct trial *t, int64_t deadline_ns)
 {
     int64_t end_ns = deadline_ns + t->excess_ns;
     switch (t->cause) {
     case TAKT_MISS_OVERRAN:
-        spin_until(end_ns);
+        t->ran = work_until(end_ns, t->excess_ns);
         break;
     case TAKT_MISS_STOLEN: /* from inside it looks the same */
-        spin_until(end_ns);
+        t->ran = work_until(end_ns, t->excess_ns);
         atomic_fetch_add(&scene.taken_ns, t->excess_ns);
         break;
     case TAKT_MISS_LATE_WAKE:
         spin_until(takt_now_ns() + (int64_t)(period_ns / 2));
+        t->ran = t->urgent_ns && t->urgent_ns < due_of(t);
         break;
     case TAKT_MISS_PREEMPTED:
         spin_until(deadline_ns - 200 * us);
+        t->ran = t->urgent_ns && t->urgent_ns < deadline_ns - 200 * us;
         break;
     case TAKT_MISS_PAGE_FAULT:
         spin_until(deadline_ns - 100 * us);
-        touch_until(end_ns);
+        t->ran = takt_now_ns() < deadline_ns && touch_until(end_ns);
         break;
     case TAKT_MISS_BLOCKING_CALL:
         takt_sleep_until_ns(end_ns);
@@ -269,7 +294,7 @@ static bool began_well(const struct trial *t, const struct takt_block *b)
 {
     const struct block_seen *before = &scene.blocks[scene.block_count - 1];
     int64_t late_ns = b->now_ns - time_of_block(b->position / FRAMES + 1);
-    if (slack_of(before) < us || before->position != t->block * FRAMES)
+    if (slack_of(before) < us || before->lost_frames || before->position != t->block * FRAMES)
         return false;
     if (t->cause == TAKT_MISS_LATE_WAKE)
         return b->now_ns > wake_of(t) - 50 * us;
@@ -457,6 +482,18 @@ static int count_flagged(void)
     return wrong;
 }
 
+static void tell_wrong(const struct trial *t)
+{
+    const struct block_seen *b = block_of(t->position);
+    enum takt_miss_cause said = (enum takt_miss_cause)said_of(t->position);
+    printf("# wrong: %s in block %llu, to end %lld us late: woken %lld us after due, ended %lld us "
+           "late, %llu frames lost; said: %s\n",
+           takt_miss_name(t->cause), (unsigned long long)t->block, (long long)(t->excess_ns / us),
+           (long long)((t->began_ns - due_of(t)) / us), (long long)(-slack_of(b) / us),
+           (unsigned long long)b->lost_frames,
+           said < TAKT_MISS_CAUSES ? takt_miss_name(said) : "nothing");
+}
+
 static void judge(struct table *t, int *wanted)
 {
     for (int i = 0; i < scene.count; i++) {
@@ -468,8 +505,7 @@ static void judge(struct table *t, int *wanted)
         wanted[one->cause]--;
         t->named[one->cause][said_of(one->position)]++;
         if (said_of(one->position) != (int)one->cause)
-            printf("# wrong: %s in block %llu\n", takt_miss_name(one->cause),
-                   (unsigned long long)one->block);
+            tell_wrong(one);
     }
     t->blocks += scene.block_count;
     t->clean_flagged += count_flagged();
