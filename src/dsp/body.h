@@ -1,6 +1,6 @@
 /*
  * dsp/body.h - for the sources that are compiled once for each kind of processor (kernel_body.c,
- * convert_body.c). The build defines TAKT_KIND.
+ * convert_body.c, fft_body.c). The build defines TAKT_KIND.
  *
  * gcc and clang vectorise these loops by themselves, as long as all numbers of a step are of one
  * width and no step waits for the one before. Contraction into fused multiply-add is off in the

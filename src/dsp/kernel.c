@@ -41,6 +41,21 @@ void takt_clamp(float *out, const float *in, float limit, size_t n)
     takt_dsp->kernels->clamp(out, in, limit, n);
 }
 
+void takt_multiply(float *out, const float *a, const float *b, size_t n)
+{
+    takt_dsp->kernels->multiply(out, a, b, n);
+}
+
+void takt_power(float *out, const float *pairs, size_t n)
+{
+    takt_dsp->kernels->power(out, pairs, n);
+}
+
+void takt_magnitude(float *out, const float *pairs, size_t n)
+{
+    takt_dsp->kernels->magnitude(out, pairs, n);
+}
+
 double takt_sum(const float *x, size_t n)
 {
     return takt_dsp->kernels->sum(x, n);

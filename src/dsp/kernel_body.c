@@ -46,6 +46,27 @@ static void clamp(float *out, const float *in, float limit, size_t n)
     }
 }
 
+static void multiply(float *out, const float *a, const float *b, size_t n)
+{
+    TAKT_EACH
+    for (size_t i = 0; i < n; i++)
+        out[i] = a[i] * b[i];
+}
+
+static void power(float *out, const float *pairs, size_t n)
+{
+    TAKT_EACH
+    for (size_t i = 0; i < n; i++)
+        out[i] = pairs[2 * i] * pairs[2 * i] + pairs[2 * i + 1] * pairs[2 * i + 1];
+}
+
+static void magnitude(float *out, const float *pairs, size_t n)
+{
+    TAKT_EACH
+    for (size_t i = 0; i < n; i++)
+        out[i] = sqrtf(pairs[2 * i] * pairs[2 * i] + pairs[2 * i + 1] * pairs[2 * i + 1]);
+}
+
 /* Halves onto halves: five additions deep, where one after the other would be 32. The first two
  * fit in the registers that the lanes are in. */
 static double add_lanes(const float *lanes)
@@ -315,6 +336,9 @@ const struct takt_kernels TAKT_OF_KIND(takt_kernels_) = {
     .scale_ramp = scale_ramp,
     .mix = mix,
     .clamp = clamp,
+    .multiply = multiply,
+    .power = power,
+    .magnitude = magnitude,
     .sum = sum,
     .sum_squares = sum_squares,
     .peak = peak,

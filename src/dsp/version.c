@@ -2,12 +2,16 @@
 
 extern const struct takt_kernels takt_kernels_plain;
 extern const struct takt_converters takt_converters_plain;
-static const struct takt_dsp_version plain = {"plain", &takt_kernels_plain, &takt_converters_plain};
+extern const struct takt_transforms takt_transforms_plain;
+static const struct takt_dsp_version plain = {"plain", &takt_kernels_plain, &takt_converters_plain,
+                                              &takt_transforms_plain};
 
 #if defined __x86_64__
 extern const struct takt_kernels takt_kernels_avx2;
 extern const struct takt_converters takt_converters_avx2;
-static const struct takt_dsp_version avx2 = {"avx2", &takt_kernels_avx2, &takt_converters_avx2};
+extern const struct takt_transforms takt_transforms_avx2;
+static const struct takt_dsp_version avx2 = {"avx2", &takt_kernels_avx2, &takt_converters_avx2,
+                                             &takt_transforms_avx2};
 #endif
 
 /* Right from the first instruction: whoever runs before choose() gets the same bits, later. */

@@ -1,12 +1,14 @@
 /*
- * dsp/version.h - the kernels and converters, once for each kind of processor.
+ * dsp/version.h - the kernels, converters and transforms, once for each kind of processor.
  *
- * kernel_body.c and convert_body.c are compiled once a kind, with that kind's vectors and the same
- * arithmetic, and each fills a table. All versions give the same bits; plain is the meaning.
+ * kernel_body.c, convert_body.c and fft_body.c are compiled once a kind, with that kind's vectors
+ * and the same arithmetic, and each fills a table. All versions give the same bits; plain is the
+ * meaning.
  */
 #ifndef TAKT_DSP_VERSION_H
 #define TAKT_DSP_VERSION_H
 
+#include "dsp/fft.h"
 #include "takt/format.h"
 
 #include <stddef.h>
@@ -31,6 +33,9 @@ struct takt_kernels {
     void (*scale_ramp)(float *out, const float *in, float from, float to, size_t n);
     void (*mix)(float *out, const float *in, float gain, size_t n);
     void (*clamp)(float *out, const float *in, float limit, size_t n);
+    void (*multiply)(float *out, const float *a, const float *b, size_t n);
+    void (*power)(float *out, const float *pairs, size_t n);
+    void (*magnitude)(float *out, const float *pairs, size_t n);
     double (*sum)(const float *x, size_t n);
     double (*sum_squares)(const float *x, size_t n);
     float (*peak)(const float *x, size_t n);
@@ -69,6 +74,7 @@ struct takt_dsp_version {
     const char *name;
     const struct takt_kernels *kernels;
     const struct takt_converters *converters;
+    const struct takt_transforms *transforms;
 };
 
 /* Version i of those that this processor can run: plain first, the fastest last, then NULL.
