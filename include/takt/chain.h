@@ -14,6 +14,8 @@
  * least important optional stage is shed: it fades from wet to dry and is not called any more. One
  * at a time they are taken back, in the opposite order, when what they used before fits below the
  * low mark and that has held for a while, which doubles each time a stage had to be shed again.
+ * What a stage used is forgotten by and by (to a third within hold_ms_max), so that one that was
+ * slow once is tried again.
  */
 #ifndef TAKT_CHAIN_H
 #define TAKT_CHAIN_H

@@ -111,10 +111,15 @@ enum { TAKT_COLUMNS_MAX = 512 };
 TAKT_API int takt_contract_timeline(const struct takt_contract *c, struct takt_contract_column *out,
                                     int max);
 
-/* The histograms themselves, growing while the stream runs (takt/hist.h): which = 0: lateness, 1:
- * duration. NULL for no such one. Thread: any. RT: yes. */
+/* The histograms themselves (takt/hist.h), growing while the stream runs. c may be NULL: all NULL.
+ * Thread: any. RT: yes (wait-free). */
 struct takt_hist;
-TAKT_API const struct takt_hist *takt_contract_hist(const struct takt_contract *c, int which);
+struct takt_hist_signed;
+struct takt_contract_hists {
+    const struct takt_hist *lateness, *duration;
+    const struct takt_hist_signed *slack;
+};
+TAKT_API void takt_contract_hists(const struct takt_contract *c, struct takt_contract_hists *out);
 
 /* Smoothed duration over the block's own time (time constant 0.5 s), alone. Thread: any. RT: yes.
  */

@@ -2,8 +2,9 @@
  * takt/guard.h - catches what a callback must not do: take memory, lock, wait, do I/O, make any
  * other system call, touch memory that is not there.
  *
- *     TAKT_GUARD=report ./my-program       // any program that uses libtakt, not rebuilt
- *     takt check -- ./my-program           // the same, and more is seen; exit 3 at a finding
+ *     TAKT_GUARD=report ./my-program       // any program that uses libtakt, not rebuilt: what was
+ *                                          // found is told on stderr when it ends
+ *     takt check -- ./my-program           // more is seen, and lines are told; exit 3 at a finding
  *     cfg.guard = TAKT_GUARD_TRAP;         // in a test: the first one ends the program
  *
  * It watches the device thread from the driver's wake-up until the block is delivered, so the
@@ -19,7 +20,14 @@
  *   (perf_event_paranoid at most 2, or CAP_PERFMON). Faults count after the first 100 cycles.
  *
  * A call that another one makes in turn is part of it: a printf that allocates and writes is one
- * finding. takt's own wake-ups of sleeping threads, one system call each, are allowed.
+ * finding. takt's own wake-ups of sleeping threads, one system call each, are allowed. Those of a
+ * callback are not, and they count when nobody sleeps, too, since that is chance: sem_post,
+ * pthread_cond_signal and _broadcast, cnd_signal and _broadcast; see takt_guard_allow.
+ *
+ * The library prints nothing as a rule. Two things are asked for: what trap mode says before it
+ * ends the program, and, where TAKT_GUARD is count or report, the findings once exit is called or
+ * main returns. It does not print these in a program that calls takt_guard_totals or
+ * takt_guard_findings itself, or under `takt check`.
  */
 #ifndef TAKT_GUARD_H
 #define TAKT_GUARD_H
@@ -79,8 +87,10 @@ struct takt_guard_totals {
     uint64_t cycles;                          /* watched */
     uint64_t found;                           /* all findings' counts */
     uint64_t kinds[TAKT_GUARD_KINDS];
-    uint64_t unlisted;    /* of found, those for which the list had no room */
-    uint64_t preemptions; /* taken off the CPU in a cycle; nobody's fault in the callback */
+    uint64_t unwatched_streams;   /* that were made with their guard off */
+    uint64_t unwatched_processes; /* that made streams when the report was another one's already */
+    uint64_t unlisted;            /* of found, those for which the list had no room */
+    uint64_t preemptions;         /* taken off the CPU in a cycle; nobody's fault in the callback */
     int64_t preempted_ns;
 };
 
@@ -101,6 +111,13 @@ TAKT_API int takt_guard_findings(struct takt_guard_finding *out, int max);
 /* Where the code of this process lies. Returns how many of at most max. Thread: any. RT: no. */
 TAKT_API int takt_guard_modules(struct takt_guard_module *out, int max);
 
+/* Whose code lies in a file. A finding's place is the innermost frame of the program's own, or else
+ * of takt's, or else of the system's: the C library and such, and what lies in no file. */
+enum takt_guard_owner { TAKT_GUARD_OF_PROGRAM, TAKT_GUARD_OF_TAKT, TAKT_GUARD_OF_SYSTEM };
+
+/* By a module's path, "" where it is not known. Thread: any. RT: no. */
+TAKT_API enum takt_guard_owner takt_guard_owner_of(const char *path);
+
 /* Between these two the calling thread is not watched: for what a callback does on purpose, such
  * as waking a thread of its own by sem_post. They nest. Thread: any. RT: yes, O(what the kernel did
  * to the thread since it was looked at). */
@@ -111,7 +128,7 @@ TAKT_API void takt_guard_forbid(void);
 
 /* A report in shared memory. The environment's TAKT_GUARD_REPORT names a file of just this size;
  * the first process that makes a stream writes into it as it goes, so it is whole whenever that
- * process ends and however. */
+ * process ends and however. Others only count themselves there. */
 struct takt_guard_report;
 
 /* The size of the file. Thread: any. RT: no. */

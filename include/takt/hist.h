@@ -56,6 +56,9 @@ static inline uint32_t takt_hist_cell(uint64_t value)
     return (octave << TAKT_HIST_STEPS_LOG2) + (uint32_t)(value >> octave);
 }
 
+/* The smallest value that is counted in a cell, 0..TAKT_HIST_CELLS - 1. RT: yes. */
+TAKT_API uint64_t takt_hist_cell_low(uint32_t cell);
+
 /* Thread: one writer. RT: yes (wait-free), one to two nanoseconds. The stores are release, which
  * costs nothing on x86-64: who sees the count sees the ends that belong to it. */
 static inline void takt_hist_record(struct takt_hist *h, uint64_t value)

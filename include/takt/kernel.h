@@ -40,6 +40,14 @@ TAKT_API void takt_mix(float *out, const float *in, float gain, size_t n);
 /* out = in, held within -limit..+limit; NaN becomes 0. out may be in. */
 TAKT_API void takt_clamp(float *out, const float *in, float limit, size_t n);
 
+/* out = a * b, each with each. out may be a or b. */
+TAKT_API void takt_multiply(float *out, const float *a, const float *b, size_t n);
+
+/* Of n complex numbers in pairs, as takt/fft.h has them: re² + im², and its root.
+ * Shape: pairs[2 * n], out[n]; they lie apart. */
+TAKT_API void takt_power(float *out, const float *pairs, size_t n);
+TAKT_API void takt_magnitude(float *out, const float *pairs, size_t n);
+
 /* The sum of x, within 1e-5 of the sum of |x|. 0 for none. */
 TAKT_API double takt_sum(const float *x, size_t n);
 

@@ -168,6 +168,12 @@ struct takt_stream_cfg {
     enum takt_dither dither; /* when samples lose bits; default off */
     takt_process_fn *process; /* default none: blocking read and write, on a real clock only */
     void *arg;
+    /* Called behind process, with the same block and the same rules, for work that need not delay
+     * the sound, such as handing the block to analyses: where the block is the host's, when its
+     * output is on its way already and its deadline record is closed; else at once. out then holds
+     * what is heard, fades included. Not called for a block that process aborted or was not called
+     * for. Not for blocking streams. May be NULL. */
+    void (*after)(const struct takt_block *b, void *arg);
     /* Called once, as the last thing the stream does on the device thread; last_frame is the
      * position after the last frame that was played or captured. May be NULL. */
     void (*finished)(uint64_t last_frame, void *arg);

@@ -1,10 +1,11 @@
 /*
  * takt/window.h - cuts a stream of frames into overlapping windows, for a thread beside it.
  *
- *     takt_window_create(&(struct takt_window_cfg){.size_frames = 2048, .hop_frames = 512}, &w,
- * &e); takt_window_write(w, b->in[0], b->frames, b->position);    // in the callback while
- * (takt_window_next(w, &x, &position))                 // in a worker analyse(x, position); //
- * x[0..2047], in place
+ *     takt_window_create(&(struct takt_window_cfg){.size_frames = 2048, .hop_frames = 512},
+ *         &w, &e);
+ *     takt_window_write(w, b->in[0], b->frames, b->position);     // in the callback
+ *     while (takt_window_next(w, &x, &position))                  // in a worker
+ *         analyse(x, position);                                   // x[0..2047], in place
  *
  * Windows lie on a grid of stream positions: the first frame ever written, and every hop_frames
  * from there. A window is handed out if and only if every frame of it came and found room; any
@@ -62,6 +63,14 @@ TAKT_API void takt_window_write_planar(struct takt_window *w, const float *const
  * Shape: x[size_frames][channels], interleaved. Errors: none.
  * Thread: the reader. RT: yes (wait-free), O(1 + gaps passed). */
 TAKT_API bool takt_window_next(struct takt_window *w, const float **x, uint64_t *position);
+
+/* What the last window came to have, once the writer has ended and takt_window_next has returned
+ * false: points *x to the frames behind the last whole window and says where they begin, those
+ * that overlap it included; they stay. Counts windows that were left out at the very end. Returns
+ * how many frames: 0 when none of them is new. To be called once; nothing can be written after it.
+ * Shape: x[returned][channels], interleaved. Errors: none.
+ * Thread: the reader, after the writer. RT: yes (wait-free), O(1). */
+TAKT_API size_t takt_window_rest(struct takt_window *w, const float **x, uint64_t *position);
 
 /* Windows left out, because a frame of them never came or found no room, among those before the
  * one to be handed out next. Thread: any. RT: yes (wait-free). */

@@ -18,7 +18,7 @@ static void store(_Atomic uint64_t *to, uint64_t value)
     atomic_store_explicit(to, value, memory_order_release);
 }
 
-/* The largest and the smallest value that are counted in a cell. */
+/* The largest value that is counted in a cell. */
 static uint64_t top_of(uint32_t cell)
 {
     if (cell < 2 * TAKT_HIST_STEPS)
@@ -28,7 +28,7 @@ static uint64_t top_of(uint32_t cell)
     return ((step + 1) << octave) - 1;
 }
 
-static uint64_t bottom_of(uint32_t cell)
+uint64_t takt_hist_cell_low(uint32_t cell)
 {
     return cell ? top_of(cell - 1) + 1 : 0;
 }
@@ -63,7 +63,7 @@ static uint64_t at_most(const struct takt_hist *h, uint64_t rank)
 /* The rank-th smallest value or a little less; no less than the smallest. */
 static uint64_t at_least(const struct takt_hist *h, uint64_t rank)
 {
-    uint64_t min = takt_hist_min(h), bottom = bottom_of(cell_of_rank(h, rank));
+    uint64_t min = takt_hist_min(h), bottom = takt_hist_cell_low(cell_of_rank(h, rank));
     return bottom < min ? min : bottom;
 }
 
@@ -160,7 +160,7 @@ void takt_hist_since(struct takt_hist *now, const struct takt_hist *before)
     }
     uint64_t max = load(&now->max), min = takt_hist_min(now);
     uint64_t top = highest == TAKT_HIST_CELLS - 1 ? max : top_of(highest);
-    uint64_t bottom = bottom_of(lowest);
+    uint64_t bottom = takt_hist_cell_low(lowest);
     store(&now->max, top < max ? top : max);
     store(&now->below_least, UINT64_MAX - (bottom > min ? bottom : min));
 }

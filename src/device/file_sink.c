@@ -213,8 +213,11 @@ static void put_silence(struct sink *s, uint64_t frames)
     }
 }
 
+/* On a virtual clock nothing waits, and when the disk is served is not the stream's to tell. */
 static void note_fullest(struct sink *s)
 {
+    if (s->cfg.clock == TAKT_CLOCK_VIRTUAL)
+        return;
     uint64_t waits = takt_ring_read_avail(s->ring);
     if (waits > atomic_load_explicit(&s->fullest, memory_order_relaxed))
         atomic_store_explicit(&s->fullest, waits, memory_order_relaxed);

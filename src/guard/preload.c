@@ -61,12 +61,54 @@ struct room {
     alignas(max_align_t) char bytes[TAKT_PRELOAD_CALL_BYTES];
 };
 
+/* dlsym cannot be asked for itself; dlvsym finds it by the version that it had in the C library's
+ * first release for the processor, which all later ones still have. To ask for a version that is
+ * not there takes memory for the error, by functions that would be looked for in turn. So where
+ * the first release is not known here, dlsym is the linker's, and nothing stands before it. */
+#if defined __x86_64__ && !defined __ILP32__
+#define FIRST_VERSION "GLIBC_2.2.5"
+#elif defined __i386__
+#define FIRST_VERSION "GLIBC_2.0"
+#elif defined __aarch64__ && !defined __ILP32__
+#define FIRST_VERSION "GLIBC_2.17"
+#elif defined __arm__
+#define FIRST_VERSION "GLIBC_2.4"
+#elif defined __riscv && __riscv_xlen == 64
+#define FIRST_VERSION "GLIBC_2.27"
+#elif defined __powerpc64__ && defined __LITTLE_ENDIAN__
+#define FIRST_VERSION "GLIBC_2.17"
+#elif defined __s390x__
+#define FIRST_VERSION "GLIBC_2.2"
+#endif
+
+#ifdef FIRST_VERSION
+static __typeof__(dlsym) *real_dlsym;
+static void find_dlsym(void)
+{
+    *(void **)&real_dlsym = dlvsym(RTLD_NEXT, "dlsym", FIRST_VERSION);
+    if (!real_dlsym)
+        abort();
+}
+#endif
+
+/* The next function of that name; NULL where there is none. */
+static void *next_of(const char *name)
+{
+#ifdef FIRST_VERSION
+    if (!real_dlsym)
+        find_dlsym();
+    return real_dlsym(RTLD_NEXT, name);
+#else
+    return dlsym(RTLD_NEXT, name);
+#endif
+}
+
 /* Finds the function itself, once. */
 static inline void find(void **at, const char *name)
 {
     if (__builtin_expect(*at != NULL, 1))
         return;
-    *at = dlsym(RTLD_NEXT, name);
+    *at = next_of(name);
     if (!*at)
         abort(); /* the program links it, so it must be there */
 }
@@ -215,12 +257,79 @@ STAND_BEFORE(LOCK, int, pthread_mutex_clocklock,
 STAND_BEFORE(LOCK, int, pthread_rwlock_rdlock, (pthread_rwlock_t * l), (l))
 STAND_BEFORE(LOCK, int, pthread_rwlock_wrlock, (pthread_rwlock_t * l), (l))
 STAND_BEFORE(LOCK, int, pthread_spin_lock, (pthread_spinlock_t * l), (l))
+STAND_BEFORE(LOCK, int, pthread_rwlock_timedrdlock,
+             (pthread_rwlock_t * l, const struct timespec *until), (l, until))
+STAND_BEFORE(LOCK, int, pthread_rwlock_timedwrlock,
+             (pthread_rwlock_t * l, const struct timespec *until), (l, until))
+STAND_BEFORE(LOCK, int, pthread_rwlock_clockrdlock,
+             (pthread_rwlock_t * l, clockid_t clock, const struct timespec *until),
+             (l, clock, until))
+STAND_BEFORE(LOCK, int, pthread_rwlock_clockwrlock,
+             (pthread_rwlock_t * l, clockid_t clock, const struct timespec *until),
+             (l, clock, until))
 STAND_BEFORE(LOCK, int, mtx_lock, (mtx_t * m), (m))
-STAND_BEFORE(LOCK, int, pthread_cond_signal, (pthread_cond_t * c), (c))
-STAND_BEFORE(LOCK, int, pthread_cond_broadcast, (pthread_cond_t * c), (c))
+STAND_BEFORE(LOCK, int, mtx_timedlock, (mtx_t * m, const struct timespec *until), (m, until))
 STAND_BEFORE(LOCK, int, rand, (void), ())
 STAND_BEFORE(LOCK, long, random, (void), ())
-STAND_BEFORE(LOCK, void *, dlopen, (const char *file, int how), (file, how))
+STAND_BEFORE(LOCK, struct tm *, localtime, (const time_t *t), (t))
+STAND_BEFORE(LOCK, struct tm *, localtime_r, (const time_t *t, struct tm *to), (t, to))
+STAND_BEFORE(LOCK, time_t, mktime, (struct tm * t), (t))
+
+/* Wake-ups: whether one enters the kernel hangs on whether anybody sleeps just then, so they count
+ * at all times. */
+STAND_BEFORE(LOCK, int, pthread_cond_signal, (pthread_cond_t * c), (c))
+STAND_BEFORE(LOCK, int, pthread_cond_broadcast, (pthread_cond_t * c), (c))
+STAND_BEFORE(LOCK, int, cnd_signal, (cnd_t * c), (c))
+STAND_BEFORE(LOCK, int, cnd_broadcast, (cnd_t * c), (c))
+STAND_BEFORE(LOCK, int, sem_post, (sem_t * s), (s))
+
+/* The loader's lock. What these do depends on who asks (RTLD_NEXT, the caller's own paths), and
+ * they know it by their return address; so they are jumped to, with everything as it was, and what
+ * is told has no time. */
+#if defined __has_attribute
+#if __has_attribute(musttail)
+#define JUMP __attribute__((musttail)) return
+#endif
+#endif
+#ifndef JUMP
+#define JUMP return
+#endif
+#ifdef __clang__
+#define JUMPS
+#else
+#define JUMPS __attribute__((optimize("O2", "optimize-sibling-calls")))
+#endif
+
+static __attribute__((noinline)) void tell(const char *name, const void *caller)
+{
+    struct room room;
+    hooks->begin(slot, LOCK, name, caller, &room);
+    hooks->end(&room);
+}
+
+#define STAND_ASIDE(name, first)                                                                   \
+    EXPORT JUMPS void *name(first a, what_##name b)                                                \
+    {                                                                                              \
+        if (slot)                                                                                  \
+            tell(#name, __builtin_return_address(0));                                              \
+        if (!real_##name)                                                                          \
+            find_##name();                                                                         \
+        JUMP real_##name(a, b);                                                                    \
+    }
+
+static __typeof__(dlopen) *real_dlopen;
+static void find_dlopen(void)
+{
+    find((void **)&real_dlopen, "dlopen");
+}
+
+typedef int what_dlopen;
+STAND_ASIDE(dlopen, const char *)
+#ifdef FIRST_VERSION
+typedef const char *restrict what_dlsym;
+STAND_ASIDE(dlsym, void *restrict)
+#endif
+STAND_BEFORE(LOCK, int, dlclose, (void *handle), (handle))
 
 /* ---- Waits ------------------------------------------------------------------------------------
  */
@@ -233,9 +342,14 @@ STAND_BEFORE(WAIT, int, pthread_cond_clockwait,
               const struct timespec *until),
              (c, m, clock, until))
 STAND_BEFORE(WAIT, int, cnd_wait, (cnd_t * c, mtx_t *m), (c, m))
+STAND_BEFORE(WAIT, int, cnd_timedwait, (cnd_t * c, mtx_t *m, const struct timespec *until),
+             (c, m, until))
 STAND_BEFORE(WAIT, int, pthread_barrier_wait, (pthread_barrier_t * b), (b))
 STAND_BEFORE(WAIT, int, pthread_join, (pthread_t t, void **result), (t, result))
+STAND_BEFORE(WAIT, int, thrd_join, (thrd_t t, int *result), (t, result))
 STAND_BEFORE(WAIT, int, sem_wait, (sem_t * s), (s))
+STAND_BEFORE(WAIT, int, sem_clockwait, (sem_t * s, clockid_t clock, const struct timespec *until),
+             (s, clock, until))
 STAND_BEFORE(WAIT, int, sem_timedwait, (sem_t * s, const struct timespec *until), (s, until))
 STAND_BEFORE(WAIT, unsigned, sleep, (unsigned seconds), (seconds))
 STAND_BEFORE(WAIT, int, usleep, (useconds_t us), (us))
@@ -277,11 +391,32 @@ STAND_BEFORE(IO, int, fflush, (FILE * f), (f))
 STAND_BEFORE(IO, size_t, fread, (void *to, size_t size, size_t n, FILE *f), (to, size, n, f))
 STAND_BEFORE(IO, size_t, fwrite, (const void *from, size_t size, size_t n, FILE *f),
              (from, size, n, f))
+STAND_BEFORE(IO, size_t, fread_unlocked, (void *to, size_t size, size_t n, FILE *f),
+             (to, size, n, f))
+STAND_BEFORE(IO, size_t, fwrite_unlocked, (const void *from, size_t size, size_t n, FILE *f),
+             (from, size, n, f))
 STAND_BEFORE(IO, char *, fgets, (char *to, int n, FILE *f), (to, n, f))
 STAND_BEFORE(IO, int, fputs, (const char *text, FILE *f), (text, f))
+STAND_BEFORE(IO, int, fputs_unlocked, (const char *text, FILE *f), (text, f))
 STAND_BEFORE(IO, int, fputc, (int c, FILE *f), (c, f))
+STAND_BEFORE(IO, int, putc, (int c, FILE *f), (c, f))
 STAND_BEFORE(IO, int, puts, (const char *text), (text))
 STAND_BEFORE(IO, int, putchar, (int c), (c))
+STAND_BEFORE(IO, int, fgetc, (FILE * f), (f))
+STAND_BEFORE(IO, int, getc, (FILE * f), (f))
+STAND_BEFORE(IO, int, getchar, (void), ())
+STAND_BEFORE(IO, int, ungetc, (int c, FILE *f), (c, f))
+STAND_BEFORE(IO, ssize_t, getline, (char **to, size_t *n, FILE *f), (to, n, f))
+STAND_BEFORE(IO, ssize_t, getdelim, (char **to, size_t *n, int until, FILE *f), (to, n, until, f))
+STAND_BEFORE_AS("getline", IO, ssize_t, __getdelim, (char **to, size_t *n, int until, FILE *f),
+                (to, n, until, f))
+STAND_BEFORE(IO, int, fseek, (FILE * f, long at, int from), (f, at, from))
+STAND_BEFORE(IO, int, fseeko, (FILE * f, off_t at, int from), (f, at, from))
+STAND_BEFORE_AS("fseeko", IO, int, fseeko64, (FILE * f, off64_t at, int from), (f, at, from))
+STAND_BEFORE(IO, long, ftell, (FILE * f), (f))
+STAND_BEFORE(IO, off_t, ftello, (FILE * f), (f))
+STAND_BEFORE_AS("ftello", IO, off64_t, ftello64, (FILE * f), (f))
+STAND_BEFORE_VOID(IO, rewind, (FILE * f), (f))
 STAND_BEFORE_VOID(IO, perror, (const char *text), (text))
 STAND_BEFORE(IO, int, vprintf, (const char *format, va_list more), (format, more))
 STAND_BEFORE(IO, int, vfprintf, (FILE * f, const char *format, va_list more), (f, format, more))
@@ -292,15 +427,57 @@ STAND_BEFORE_LIST(IO, "fprintf", int, fprintf, vfprintf, (FILE * f, const char *
 STAND_BEFORE_LIST(IO, "dprintf", int, dprintf, vdprintf, (int fd, const char *format, ...), format,
                   fd, format)
 
-/* What printf becomes under _FORTIFY_SOURCE. */
+/* What is C99's or C23's has a name of its own; the newer one is not in every C library. */
+int __isoc99_vscanf(const char *format, va_list more);
+int __isoc99_vfscanf(FILE *f, const char *format, va_list more);
+int __isoc99_scanf(const char *format, ...);
+int __isoc99_fscanf(FILE *f, const char *format, ...);
+int __isoc23_vscanf(const char *format, va_list more);
+int __isoc23_vfscanf(FILE *f, const char *format, va_list more);
+int __isoc23_scanf(const char *format, ...);
+int __isoc23_fscanf(FILE *f, const char *format, ...);
+#define STAND_BEFORE_SCANNING(prefix)                                                              \
+    STAND_BEFORE_AS("vscanf", IO, int, prefix##vscanf, (const char *format, va_list more),         \
+                    (format, more))                                                                \
+    STAND_BEFORE_AS("vfscanf", IO, int, prefix##vfscanf,                                           \
+                    (FILE * f, const char *format, va_list more), (f, format, more))               \
+    STAND_BEFORE_LIST(IO, "scanf", int, prefix##scanf, prefix##vscanf, (const char *format, ...),  \
+                      format, format)                                                              \
+    STAND_BEFORE_LIST(IO, "fscanf", int, prefix##fscanf, prefix##vfscanf,                          \
+                      (FILE * f, const char *format, ...), format, f, format)
+STAND_BEFORE_SCANNING(__isoc99_)
+STAND_BEFORE_SCANNING(__isoc23_)
+
+/* What printf and reading become under _FORTIFY_SOURCE. */
 int __vprintf_chk(int flag, const char *format, va_list more);
 int __vfprintf_chk(FILE *f, int flag, const char *format, va_list more);
 int __printf_chk(int flag, const char *format, ...);
 int __fprintf_chk(FILE *f, int flag, const char *format, ...);
-STAND_BEFORE(IO, int, __vprintf_chk, (int flag, const char *format, va_list more),
-             (flag, format, more))
-STAND_BEFORE(IO, int, __vfprintf_chk, (FILE * f, int flag, const char *format, va_list more),
-             (f, flag, format, more))
+int __vdprintf_chk(int fd, int flag, const char *format, va_list more);
+int __dprintf_chk(int fd, int flag, const char *format, ...);
+char *__fgets_chk(char *to, size_t size, int n, FILE *f);
+size_t __fread_chk(void *to, size_t most, size_t size, size_t n, FILE *f);
+ssize_t __read_chk(int fd, void *to, size_t n, size_t most);
+int __poll_chk(struct pollfd *fds, nfds_t n, int ms, size_t most);
+ssize_t __recv_chk(int fd, void *to, size_t n, size_t most, int how);
+STAND_BEFORE_AS("vprintf", IO, int, __vprintf_chk, (int flag, const char *format, va_list more),
+                (flag, format, more))
+STAND_BEFORE_AS("vfprintf", IO, int, __vfprintf_chk,
+                (FILE * f, int flag, const char *format, va_list more), (f, flag, format, more))
+STAND_BEFORE_AS("vdprintf", IO, int, __vdprintf_chk,
+                (int fd, int flag, const char *format, va_list more), (fd, flag, format, more))
+STAND_BEFORE_LIST(IO, "dprintf", int, __dprintf_chk, __vdprintf_chk,
+                  (int fd, int flag, const char *format, ...), format, fd, flag, format)
+STAND_BEFORE_AS("fgets", IO, char *, __fgets_chk, (char *to, size_t size, int n, FILE *f),
+                (to, size, n, f))
+STAND_BEFORE_AS("fread", IO, size_t, __fread_chk,
+                (void *to, size_t most, size_t size, size_t n, FILE *f), (to, most, size, n, f))
+STAND_BEFORE_AS("read", IO, ssize_t, __read_chk, (int fd, void *to, size_t n, size_t most),
+                (fd, to, n, most))
+STAND_BEFORE_AS("poll", WAIT, int, __poll_chk, (struct pollfd * fds, nfds_t n, int ms, size_t most),
+                (fds, n, ms, most))
+STAND_BEFORE_AS("recv", IO, ssize_t, __recv_chk, (int fd, void *to, size_t n, size_t most, int how),
+                (fd, to, n, most, how))
 STAND_BEFORE_LIST(IO, "printf", int, __printf_chk, __vprintf_chk,
                   (int flag, const char *format, ...), format, flag, format)
 STAND_BEFORE_LIST(IO, "fprintf", int, __fprintf_chk, __vfprintf_chk,

@@ -45,6 +45,8 @@ static void take_event(struct takt_lab *l, const struct takt_event *ev)
         takt_lab_break(l, "an event of no type: %d", (int)ev->type);
     else
         m->events_seen[ev->type]++;
+    if (ev->type == TAKT_EVENT_SINK_LOST)
+        m->told_lost += (uint64_t)ev->value;
     if (m->events_seen[TAKT_EVENT_FINISHED] && ev->type != TAKT_EVENT_FINISHED)
         takt_lab_break(l, "event %s behind the end", takt_event_name(ev->type));
     m->event_position = ev->position;
@@ -66,6 +68,7 @@ static void check_events(struct takt_lab *l)
         enum takt_event_type type = (enum takt_event_type)t;
         uint64_t count = counts[t];
         bool is_known = type != TAKT_EVENT_LOG && type != TAKT_EVENT_SINK_FAILED &&
+                        (type != TAKT_EVENT_SINK_LOST || !l->plan.odds[TAKT_FAULT_DISK_SLOW]) &&
                         (type != TAKT_EVENT_INPUT_ENDED || l->plan.in != TAKT_LAB_FILE) &&
                         ((type != TAKT_EVENT_DEVICE_LOST && type != TAKT_EVENT_DEVICE_BACK) ||
                          l->plan.in != TAKT_LAB_OTHER);

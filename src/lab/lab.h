@@ -78,6 +78,7 @@ struct takt_lab_model {
     bool block_ran; /* in this step */
     enum takt_state state;
     uint64_t events[TAKT_EVENT_TYPES], events_seen[TAKT_EVENT_TYPES];
+    uint64_t told_lost; /* frames, by the events of a recording */
     uint64_t event_position;
     int64_t event_ns;
     struct takt_lab_block block;

@@ -81,7 +81,7 @@ static void draw_sides(struct takt_lab_plan *p, struct draw *d)
     else if (kind < 46) {
         p->in = TAKT_LAB_FILE;
         p->out = has_clock(p->out) ? p->out : TAKT_LAB_OWN;
-    } else if (kind < 50) {
+    } else if (kind < 56) {
         p->out = TAKT_LAB_FILE;
         p->in = has_clock(p->in) ? p->in : TAKT_LAB_OWN;
     }
@@ -173,7 +173,7 @@ static void draw_faults(struct takt_lab_plan *p, struct draw *d)
     if (!p->host_max || p->in == TAKT_LAB_FILE || p->in == TAKT_LAB_OTHER)
         p->odds[TAKT_FAULT_HOST_BLOCK] = 0;
     p->odds[TAKT_FAULT_FREEWHEEL] /= 10;
-    p->odds[TAKT_FAULT_DISK_SLOW] /= 50;
+    p->odds[TAKT_FAULT_DISK_SLOW] /= 8; /* each lasts for a second or some */
     /* The adapter begins anew each time; a block has to come to its end now and then. */
     p->odds[TAKT_FAULT_HOST_BLOCK] /= 1 + 8 * p->block_frames / p->host_frames;
     bool disk = p->in == TAKT_LAB_FILE || p->out == TAKT_LAB_FILE;
@@ -182,7 +182,7 @@ static void draw_faults(struct takt_lab_plan *p, struct draw *d)
     bool fails = one_in(d, 4);
     uint64_t after = 64 + below(d, 400000);
     p->disk_fails_after_bytes = fails && p->out == TAKT_LAB_FILE ? after : 0;
-    bool no_memory = one_in(d, 40);
+    bool no_memory = one_in(d, 12);
     int nth = 1 + (int)below(d, 8);
     p->fails_at = no_memory ? nth : 0;
 }
@@ -245,6 +245,11 @@ void takt_lab_plan_draw(struct takt_lab_plan *p, uint64_t seed, uint64_t number)
         p->format = TAKT_F32; /* what is heard of it is a tone, and is checked by ear */
     if (p->in == TAKT_LAB_OTHER && p->rate_hz > 48000)
         p->rate_hz = 48000;
+    /* By itself it outlasts every stall here, and nothing is ever lost. A real clock's disk is
+     * served when it pleases the system. */
+    bool is_short = !one_in(&d, 4) && p->out == TAKT_LAB_FILE && !p->blocking;
+    double buffer_s = 0.1 + (double)below(&d, 1000) * 1e-3;
+    p->buffer_s = is_short ? buffer_s : 0;
 }
 
 /* ---- Telling --------------------------------------------------------------------------------- */
@@ -267,6 +272,8 @@ int takt_lab_plan_text(const struct takt_lab_plan *p, char *to, size_t size)
                      p->blocking ? ", blocking" : "", p->runs, p->runs == 1 ? "" : "s",
                      ends[p->end], (unsigned long long)p->length_frames,
                      (unsigned long long)p->source_frames, (unsigned long long)p->tail_frames);
+    if (p->buffer_s > 0 && n > 0 && (size_t)n < size)
+        n += snprintf(to + n, size - (size_t)n, ", buffer %.3f s", p->buffer_s);
     for (int f = 0; f < TAKT_FAULTS && n > 0 && (size_t)n < size; f++)
         if (p->odds[f])
             n += snprintf(to + n, size - (size_t)n, ", %s %u ppm", takt_fault_name(f), p->odds[f]);

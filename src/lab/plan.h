@@ -55,6 +55,7 @@ struct takt_lab_plan {
     uint32_t odds[TAKT_FAULTS];      /* in a million steps */
     uint64_t disk_fails_after_bytes; /* 0: never */
     int fails_at;                    /* which piece of memory is not to be had; 0: none */
+    double buffer_s;                 /* of a recording being made; 0: as it is by itself */
     bool takes_events;               /* while it runs; else they pile up */
     bool contract_off;
 };

@@ -23,7 +23,9 @@
 
 typedef unsigned long long ull;
 
-enum { TIMEOUT_MS = 3000, PATIENCE_S = 20 };
+/* Shorter than the two minutes after which `takt sim` ends the process, so that a stream that hangs
+ * is told of with its plan. */
+enum { TIMEOUT_MS = 3000, PATIENCE_S = 60 };
 
 /* ---- The disk ---------------------------------------------------------------------------------
  */
@@ -80,26 +82,80 @@ static bool make_recording(struct takt_lab *l)
     return fclose(f) == 0;
 }
 
-/* Each frame is the one that was played, or silence where the disk was too slow for it. */
-static void compare_recording(struct takt_lab *l, void *file, uint64_t frames)
+struct loss {
+    uint64_t least;  /* frames that are silent, and were not when they were played */
+    uint64_t most;   /* frames that are silent */
+    uint64_t placed; /* of those, the ones within the gaps that are told */
+};
+
+static bool is_in_gap(const struct takt_recording *r, uint64_t frame)
+{
+    for (uint64_t i = 0; i < r->gap_count && i < TAKT_GAPS_KEPT; i++)
+        if (frame >= r->gaps[i].position && frame - r->gaps[i].position < r->gaps[i].frames)
+            return true;
+    return false;
+}
+
+static uint64_t frames_in_gaps(const struct takt_recording *r)
+{
+    uint64_t frames = 0;
+    for (uint64_t i = 0; i < r->gap_count && i < TAKT_GAPS_KEPT; i++)
+        frames += r->gaps[i].frames;
+    return frames;
+}
+
+/* Each frame is the one that was played, or silence where it was lost. One that was silent when it
+ * was played may be either. */
+static struct loss compare_recording(struct takt_lab *l, void *file, uint64_t frames,
+                                     const struct takt_recording *r)
 {
     const struct takt_lab_plan *p = &l->plan;
+    struct loss lost = {0};
     float frame[TAKT_LAB_CHANNELS];
     const void *at = frame;
     for (uint64_t i = 0; i < frames && !takt_lab_is_broken(l); i++) {
         struct takt_lab_piece one = takt_lab_queue_take(&l->model.log, 1);
         if (sf_readf_float(file, frame, 1) != 1) {
             takt_lab_break(l, "the recording cannot be read at frame %llu", (ull)i);
-            return;
+            break;
         }
         bool well =
             takt_lab_is_piece(l, &at, TAKT_F32, TAKT_INTERLEAVED, p->out_channels, NULL, 0, &one);
         one.silent = true;
-        if (!well &&
-            !(p->odds[TAKT_FAULT_DISK_SLOW] && takt_lab_is_piece(l, &at, TAKT_F32, TAKT_INTERLEAVED,
-                                                                 p->out_channels, NULL, 0, &one)))
+        bool silent =
+            takt_lab_is_piece(l, &at, TAKT_F32, TAKT_INTERLEAVED, p->out_channels, NULL, 0, &one);
+        lost.least += !well;
+        lost.most += silent;
+        lost.placed += silent && is_in_gap(r, i);
+        if (!well && !silent)
             takt_lab_break(l, "frame %llu of the recording is not what was played", (ull)i);
     }
+    return lost;
+}
+
+/* What is lost is counted, and nothing else; what is counted is told, and where it is. */
+static void check_lost(struct takt_lab *l, struct loss lost, const struct takt_recording *r)
+{
+    struct takt_event ev;
+    uint64_t told = l->model.told_lost, in_gaps = frames_in_gaps(r);
+    bool is_slow = l->plan.odds[TAKT_FAULT_DISK_SLOW];
+    bool has_all_gaps = r->gap_count <= TAKT_GAPS_KEPT;
+    if (l->disk_failed || takt_lab_is_broken(l))
+        return;
+    while (l->plan.takes_events && takt_stream_next_event(l->stream, &ev) > 0)
+        told += ev.type == TAKT_EVENT_SINK_LOST ? (uint64_t)ev.value : 0; /* at its very end */
+    if (lost.least > r->lost_frames || (r->lost_frames && !is_slow))
+        takt_lab_break(l, "the recording lost %llu frames and counted %llu", (ull)lost.least,
+                       (ull)r->lost_frames);
+    else if (lost.most < r->lost_frames || (has_all_gaps && in_gaps != r->lost_frames))
+        takt_lab_break(l, "the recording counted %llu lost frames; %llu are silent, %llu in gaps",
+                       (ull)r->lost_frames, (ull)lost.most, (ull)in_gaps);
+    else if (lost.placed != in_gaps)
+        takt_lab_break(l, "the recording told of %llu frames in gaps; %llu of them are silent",
+                       (ull)in_gaps, (ull)lost.placed);
+    else if (l->plan.takes_events && told != r->lost_frames)
+        takt_lab_break(l, "of %llu frames that the recording lost, events told of %llu",
+                       (ull)r->lost_frames, (ull)told);
 }
 
 static void check_recording(struct takt_lab *l)
@@ -113,12 +169,18 @@ static void check_recording(struct takt_lab *l)
             takt_lab_break(l, "the recording cannot be opened: %s", e.text);
         return;
     }
+    struct takt_recording r = {0};
+    if (l->stream && !takt_stream_recording(l->stream, &r))
+        takt_lab_break(l, "a recording that says nothing of itself");
     uint64_t frames = (uint64_t)info.frames;
-    if (frames > m->log.frames || (frames < m->log.frames && !l->disk_failed))
+    if (frames > m->log.frames || (frames < m->log.frames && !l->disk_failed)) {
         takt_lab_break(l, "the recording has %llu frames, and %llu were played", (ull)frames,
                        (ull)m->log.frames);
-    else
-        compare_recording(l, file, frames);
+    } else {
+        struct loss lost = compare_recording(l, file, frames, &r);
+        if (l->stream)
+            check_lost(l, lost, &r);
+    }
     takt_lab_hash(l, frames);
     sf_close(file);
 }
@@ -207,7 +269,10 @@ static struct takt_stream_cfg settings(struct takt_lab *l, char *in, size_t in_s
     const struct takt_lab_plan *p = &l->plan;
     struct takt_stream_cfg c = {
         .in = {.device = ids[p->in], .channels = p->in_channels, .map = p->in_map},
-        .out = {.device = ids[p->out], .channels = p->out_channels, .map = p->out_map},
+        .out = {.device = ids[p->out],
+                .channels = p->out_channels,
+                .map = p->out_map,
+                .buffer_s = p->buffer_s},
         .rate_hz = p->rate_hz,
         .block_frames = p->block_frames,
         .format = p->format,

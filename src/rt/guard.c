@@ -11,6 +11,7 @@
 #include "base/fail.h"
 #include "rt/guard_calls.h"
 #include "rt/guard_report.h"
+#include "rt/guard_text.h"
 #include "rt/guard_trap.h"
 #include "rt/preload.h"
 #include "takt/time.h"
@@ -98,38 +99,11 @@ static void walk(const struct takt_guard_call *call, struct chain *k)
 /* ---- Caught -----------------------------------------------------------------------------------
  */
 
-static void put(const char *text)
-{
-    ssize_t n = write(STDERR_FILENO, text, strlen(text));
-    (void)n;
-}
-
-static void put_frame(uint64_t at)
-{
-    char line[512];
-    Dl_info is = {0};
-    const char *file = "?", *name = "?";
-    uint64_t offset = at;
-    if (dladdr((void *)(uintptr_t)at, &is)) {
-        file = is.dli_fname ? is.dli_fname : "?";
-        name = is.dli_sname ? is.dli_sname : "?";
-        offset = at - (uint64_t)(uintptr_t)is.dli_fbase;
-    }
-    snprintf(line, sizeof line, "    %s (%s+0x%llx)\n", name, file, (unsigned long long)offset);
-    put(line);
-}
-
-/* The one place that prints: the program is about to end. */
+/* The one place that prints while a stream runs: the program is about to end. */
 static void end_program(const struct takt_guard_call *call, const struct chain *k)
 {
-    char line[256];
     takt_report_modules();
-    snprintf(line, sizeof line, "takt: guard: %s in the callback, after frame %llu (%s)\n",
-             call->name, (unsigned long long)call->thread->position,
-             takt_guard_kind_name(call->kind));
-    put(line);
-    for (uint32_t i = 0; i < k->depth; i++)
-        put_frame(k->frames[i]);
+    takt_guard_text_chain(call->kind, call->name, call->thread->position, k->frames, k->depth);
     abort();
 }
 
@@ -291,6 +265,8 @@ int takt_guard_resolve(enum takt_guard_mode *mode, struct takt_error *e)
         return takt_fail(e, TAKT_ERR_ARG, 0,
                          "TAKT_GUARD=%.40s in the environment: it is off, count, report or trap",
                          wish);
+    if (*mode == TAKT_GUARD_COUNT || *mode == TAKT_GUARD_REPORT)
+        takt_guard_text_wanted();
     return TAKT_OK;
 }
 
@@ -298,14 +274,17 @@ enum takt_guard_mode takt_guard_begin(enum takt_guard_mode mode)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    if (mode <= TAKT_GUARD_OFF || mode > TAKT_GUARD_TRAP)
-        return TAKT_GUARD_OFF;
+    bool is_off = mode <= TAKT_GUARD_OFF || mode > TAKT_GUARD_TRAP;
     pthread_mutex_lock(&lock);
-    begun_mode = mode;
-    pthread_once(&once, begin);
-    takt_report_modules();
+    if (is_off) {
+        takt_report_unwatched();
+    } else {
+        begun_mode = mode;
+        pthread_once(&once, begin);
+        takt_report_modules();
+    }
     pthread_mutex_unlock(&lock);
-    return threads ? mode : TAKT_GUARD_OFF;
+    return threads && !is_off ? mode : TAKT_GUARD_OFF;
 }
 
 static bool is_gone(const struct takt_guard_thread *t)

@@ -5,9 +5,11 @@
  * finding costs a chain of calls to be walked anyway.
  *
  * The report may lie in a file that a parent process has mapped. Then only the first process that
- * begins may write: `pid` is claimed like a place.
+ * begins may write: `pid` is claimed like a place. Of the others it is known how many there were.
  */
 #include "rt/guard_report.h"
+
+#include "rt/guard_text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +39,7 @@ struct takt_guard_report {
     _Atomic int32_t pid;
     _Atomic uint32_t mode;
     _Atomic bool system_calls, library_calls, faults;
-    _Atomic uint64_t cycles, unlisted, preemptions;
+    _Atomic uint64_t cycles, unlisted, unwatched, others, preemptions;
     _Atomic int64_t preempted_ns;
     _Atomic uint64_t kinds[TAKT_GUARD_KINDS];
     struct place places[TAKT_GUARD_FINDINGS];
@@ -65,22 +67,42 @@ static struct takt_guard_report *map_file(const char *path)
     return at == MAP_FAILED ? NULL : at;
 }
 
-void takt_report_begin(enum takt_guard_mode mode, bool library_calls)
+/* The process's report: what a parent has made for it, if no other process was first, or else its
+ * own memory. */
+static struct takt_guard_report *take_report(void)
 {
+    static bool is_taken;
+    if (is_taken)
+        return atomic_load(&report);
+    is_taken = true;
     const char *path = getenv("TAKT_GUARD_REPORT");
     struct takt_guard_report *r = path ? map_file(path) : NULL;
     int32_t nobody = 0;
     if (r && !atomic_compare_exchange_strong(&r->pid, &nobody, getpid())) {
+        atomic_fetch_add(&r->others, 1);
         munmap(r, sizeof *r); /* somebody else's */
         r = NULL;
     }
     if (!r)
         r = &own;
     atomic_store(&r->pid, getpid());
+    atomic_store(&report, r);
+    return r;
+}
+
+void takt_report_begin(enum takt_guard_mode mode, bool library_calls)
+{
+    struct takt_guard_report *r = take_report();
     atomic_store(&r->mode, mode);
     atomic_store(&r->library_calls, library_calls);
-    atomic_store(&report, r);
     takt_report_modules();
+    atomic_store(&r->magic, MAGIC);
+}
+
+void takt_report_unwatched(void)
+{
+    struct takt_guard_report *r = take_report();
+    atomic_fetch_add(&r->unwatched, 1);
     atomic_store(&r->magic, MAGIC);
 }
 
@@ -213,6 +235,8 @@ void takt_guard_report_totals(const struct takt_guard_report *r, struct takt_gua
                                       .faults = atomic_load(&r->faults),
                                       .cycles = atomic_load(&r->cycles),
                                       .unlisted = atomic_load(&r->unlisted),
+                                      .unwatched_streams = atomic_load(&r->unwatched),
+                                      .unwatched_processes = atomic_load(&r->others),
                                       .preemptions = atomic_load(&r->preemptions),
                                       .preempted_ns = atomic_load(&r->preempted_ns)};
     for (int i = 0; i < TAKT_GUARD_KINDS; i++)
@@ -257,14 +281,26 @@ int takt_guard_report_modules(const struct takt_guard_report *r, struct takt_gua
     return n > 0 ? n : 0;
 }
 
-void takt_guard_totals(struct takt_guard_totals *out)
+void takt_report_own_totals(struct takt_guard_totals *out)
 {
     takt_guard_report_totals(atomic_load(&report), out);
 }
 
-int takt_guard_findings(struct takt_guard_finding *out, int max)
+int takt_report_own_findings(struct takt_guard_finding *out, int max)
 {
     return takt_guard_report_findings(atomic_load(&report), out, max);
+}
+
+void takt_guard_totals(struct takt_guard_totals *out)
+{
+    takt_guard_text_taken();
+    takt_report_own_totals(out);
+}
+
+int takt_guard_findings(struct takt_guard_finding *out, int max)
+{
+    takt_guard_text_taken();
+    return takt_report_own_findings(out, max);
 }
 
 int takt_guard_modules(struct takt_guard_module *out, int max)

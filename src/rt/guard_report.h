@@ -13,6 +13,10 @@
  * what can be seen. Once. Thread: control. RT: no. */
 void takt_report_begin(enum takt_guard_mode mode, bool library_calls);
 
+/* Notes a stream that is not to be watched, so that its report is not taken for a clean one.
+ * Thread: control, one at a time, as begin. RT: no. */
+void takt_report_unwatched(void);
+
 /* What can be seen, as found out on the first watched thread. RT: yes. */
 void takt_report_sees(bool system_calls, bool faults);
 
@@ -28,5 +32,9 @@ void takt_report_add(enum takt_guard_kind kind, const char *name, uint64_t posit
 /* Adds to the totals. RT: yes (wait-free). */
 void takt_report_cycle(void);
 void takt_report_preempted(int64_t ns);
+
+/* As takt_guard_totals and takt_guard_findings, but read by the library itself. RT: no. */
+void takt_report_own_totals(struct takt_guard_totals *out);
+int takt_report_own_findings(struct takt_guard_finding *out, int max);
 
 #endif

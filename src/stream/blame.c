@@ -6,9 +6,22 @@
  */
 #include "stream/blame.h"
 
+/* A thread that is still busy with the block before cannot be woken. */
+static int64_t could_begin_ns(const struct takt_blame_block *b)
+{
+    return b->last_end_ns > b->due_ns ? b->last_end_ns : b->due_ns;
+}
+
 static bool woken_late(const struct takt_blame_block *b)
 {
-    return b->woken_ns - b->due_ns > b->late_wake_ns;
+    return b->woken_ns - could_begin_ns(b) > b->late_wake_ns;
+}
+
+/* The time after the deadline that it would have had, had it begun when it could: what this block
+ * alone has to answer for. Not above 0 where another held it up. */
+static int64_t own_excess_ns(const struct takt_blame_block *b)
+{
+    return b->end_ns - could_begin_ns(b) - (b->deadline_ns - b->due_ns);
 }
 
 /* Did a block that missed its own deadline hold this one up, which took no longer than the time
@@ -16,8 +29,7 @@ static bool woken_late(const struct takt_blame_block *b)
  * for all that follow. */
 static bool held_up(const struct takt_blame_block *b)
 {
-    return b->last_slack_ns < 0 && b->last_end_ns > b->due_ns &&
-           b->end_ns - b->last_end_ns <= b->deadline_ns - b->due_ns;
+    return b->last_slack_ns < 0 && b->last_end_ns > b->due_ns && own_excess_ns(b) <= 0;
 }
 
 static bool is_half(int64_t part_ns, int64_t excess_ns)
@@ -28,7 +40,7 @@ static bool is_half(int64_t part_ns, int64_t excess_ns)
 static bool faults_explain(const struct takt_blame_block *b, int64_t excess_ns)
 {
     return b->kernel.major_faults ||
-           is_half((int64_t)b->kernel.minor_faults * TAKT_BLAME_FAULT_NS, excess_ns);
+           is_half((int64_t)b->kernel.minor_faults * b->fault_ns, excess_ns);
 }
 
 /* With a guard it is known for how long each kept the block from being ready. Asleep without a call
@@ -49,7 +61,7 @@ static enum takt_miss_cause cause_seen(const struct takt_blame_block *b, int64_t
 
 static enum takt_miss_cause cause_inside(const struct takt_blame_block *b)
 {
-    int64_t excess_ns = b->end_ns - b->deadline_ns;
+    int64_t own_ns = own_excess_ns(b), excess_ns = own_ns > 0 ? own_ns : b->end_ns - b->deadline_ns;
     enum takt_miss_cause cause = b->seen ? cause_seen(b, excess_ns) : TAKT_MISS_OVERRAN;
     if (b->seen && (cause != TAKT_MISS_OVERRAN || b->seen->knows_kernel))
         return cause;

@@ -4,9 +4,10 @@
  *
  * The first of these that holds is to blame: the block before, when that missed its own deadline
  * and held this one up, which alone would have been in time; a wake-up more than half a period
- * late; a call that the callback must not make; page faults; preemption; else the callback. Each
- * but the first two has to explain half of the excess, the time after the deadline. A host that
- * lost frames, an input or an output that fell short are to blame only in a block that was in time.
+ * late, counted from when the block before had ended; a call that the callback must not make; page
+ * faults; preemption; else the callback. Each but the first two has to explain half of the excess,
+ * the time after the deadline. A host that lost frames, an input or an output that fell short are
+ * to blame only in a block that was in time.
  */
 #ifndef TAKT_STREAM_BLAME_H
 #define TAKT_STREAM_BLAME_H
@@ -21,10 +22,6 @@ enum {
     TAKT_CONTRACT_WORKER_FULL = 1 << 2
 };
 
-/* What a minor fault can cost: 1 us on bare metal, 2 to 4 where the hypervisor maps the page, too.
- */
-enum { TAKT_BLAME_FAULT_NS = 8000 };
-
 /* What the kernel did to the thread since the last look, which may be many blocks ago. */
 struct takt_blame_kernel {
     uint64_t minor_faults, major_faults, switches; /* these involuntary */
@@ -37,6 +34,7 @@ struct takt_blame_block {
     int64_t last_end_ns, last_slack_ns; /* of the block before … */
     enum takt_miss_cause last_cause;    /* … and of the last miss */
     struct takt_blame_kernel kernel;
+    int64_t fault_ns;                 /* what a minor fault can cost */
     int preempted;                    /* as takt_preempt_check() says, in this block */
     bool has_moved;                   /* to another CPU, in this block */
     const struct takt_evidence *seen; /* of a guard, in this block; NULL: there is none */

@@ -21,13 +21,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static const double follow_s = 0.1, share_max = 2;
+static const double follow_s = 0.1, quick_weight = 0.125, share_max = 2;
 
 struct stage {
     struct takt_stage is;
     char name[32];
-    uint32_t level; /* 0..fade_frames */
-    double load;
+    uint32_t level;     /* 0..fade_frames */
+    double load, quick; /* followed over a tenth of a second, and over some blocks */
     /* shared */
     _Atomic double load_shown, load_max;
     _Atomic uint64_t sheds, shed_since, shed_frames;
@@ -82,6 +82,7 @@ void takt_chain_reset(struct takt_chain *k)
             s->is.reset(s->is.arg);
         s->level = k->fade_frames;
         s->load = 0;
+        s->quick = -1;
         atomic_store(&s->load_shown, 0);
         atomic_store(&s->load_max, 0);
         atomic_store(&s->sheds, 0);
@@ -239,6 +240,15 @@ static void note_share(struct stage *s, double share, double weight)
         atomic_store_explicit(&s->load_max, share, memory_order_relaxed);
     share = share < share_max ? share : share_max;
     s->load += weight * (share - s->load);
+    s->quick = s->quick < 0 ? share : s->quick + quick_weight * (share - s->quick);
+    atomic_store_explicit(&s->load_shown, s->load, memory_order_relaxed);
+}
+
+/* What a shed stage took is forgotten by and by, so that one that was slow once is tried again. */
+static void forget(const struct takt_chain *k, struct stage *s, uint32_t frames)
+{
+    double hold = (double)ms_frames(k, k->hold_ms_max);
+    s->load -= s->load * (double)frames / (hold + (double)frames);
     atomic_store_explicit(&s->load_shown, s->load, memory_order_relaxed);
 }
 
@@ -285,6 +295,10 @@ static void shed_one(struct takt_chain *k, uint64_t position, uint32_t block_fra
     if (stage < 0)
         return;
     struct stage *s = &k->stages[stage];
+    /* A miss comes long before the load has risen to what the stage takes. */
+    s->load = s->quick > s->load ? s->quick : s->load;
+    s->quick = -1;
+    atomic_store_explicit(&s->load_shown, s->load, memory_order_relaxed);
     k->settle_frames = (uint64_t)k->fade_frames + block_frames;
     /* Shed again so soon: it has to wait longer for the next time. */
     bool soon = k->back_at != UINT64_MAX && position - k->back_at < k->hold_frames;
@@ -356,8 +370,10 @@ enum takt_next takt_chain_process(const struct takt_block *b, void *chain)
     double weight = block_s / (block_s + follow_s);
     int64_t begun = clock_of(k), before = begun;
     for (uint32_t i = 0; i < k->count; i++) {
-        if (is_shed(k, i) && !k->stages[i].level)
+        if (is_shed(k, i) && !k->stages[i].level) {
+            forget(k, &k->stages[i], b->frames);
             continue;
+        }
         run_stage(k, i, b->out, b->out_channels, b->frames);
         int64_t now = clock_of(k);
         if (!is_shed(k, i))

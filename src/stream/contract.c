@@ -16,6 +16,7 @@
 #include "stream/contract.h"
 
 #include "base/fail.h"
+#include "rt/fault_cost.h"
 #include "rt/memory.h"
 #include "rt/preempt.h"
 #include "stream/timeline.h"
@@ -35,6 +36,7 @@ struct takt_contract {
     uint32_t rate_hz;
     double frame_ns;      /* 0: not known */
     int64_t late_wake_ns; /* from here on a wake-up is late */
+    int64_t fault_ns;     /* what a page fault can cost here */
     /* The device thread's. */
     struct takt_contract_block block;
     int cpu; /* that the block began on; -1: not known */
@@ -73,8 +75,10 @@ int takt_contract_create(const struct takt_contract_cfg *cfg, struct takt_contra
     c->rate_hz = cfg->rate_hz;
     c->frame_ns = cfg->rate_hz ? 1e9 / cfg->rate_hz : 0;
     takt_contract_period(c, cfg->period_frames);
-    if (!cfg->virtual_clock)
+    if (!cfg->virtual_clock) {
         takt_preempt_probe();
+        c->fault_ns = takt_fault_cost_ns();
+    }
     takt_contract_reset(c);
     return TAKT_OK;
 }
@@ -200,6 +204,7 @@ static bool find_cause(struct takt_contract *c, int64_t end_ns, int64_t slack_ns
     }
     if (slack_ns < 0) {
         all.kernel = look_at_kernel(c);
+        all.fault_ns = c->fault_ns;
         all.has_moved = !c->virtual_clock && takt_preempt_cpu() != c->cpu;
     }
     return takt_blame(&all, out);
@@ -402,6 +407,16 @@ void takt_contract_end(struct takt_contract *c, int64_t end_ns, uint64_t positio
         look_at_kernel(c);
 }
 
+void takt_contract_busy(struct takt_contract *c, int64_t until_ns)
+{
+    int64_t slack_ns = c->block.deadline_ns - until_ns;
+    c->last_end_ns = until_ns;
+    if (c->last_slack_ns >= 0 && slack_ns < 0)
+        c->last_cause = TAKT_MISS_OVERRAN;
+    if (slack_ns < c->last_slack_ns)
+        c->last_slack_ns = slack_ns;
+}
+
 void takt_contract_period(struct takt_contract *c, uint32_t frames)
 {
     c->late_wake_ns = (int64_t)(frames * c->frame_ns / 2);
@@ -482,7 +497,9 @@ int takt_contract_timeline(const struct takt_contract *c, struct takt_contract_c
     return c ? takt_timeline_read(&c->timeline, out, max) : 0;
 }
 
-const struct takt_hist *takt_contract_hist(const struct takt_contract *c, int which)
+void takt_contract_hists(const struct takt_contract *c, struct takt_contract_hists *out)
 {
-    return !c || which < 0 || which > 1 ? NULL : which ? &c->duration : &c->lateness;
+    *out = (struct takt_contract_hists){0};
+    if (c)
+        *out = (struct takt_contract_hists){&c->lateness, &c->duration, &c->slack};
 }

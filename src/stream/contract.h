@@ -59,6 +59,10 @@ void takt_contract_begin(struct takt_contract *c, const struct takt_contract_blo
 void takt_contract_end(struct takt_contract *c, int64_t end_ns, uint64_t position, uint32_t flags,
                        uint64_t lost_frames);
 
+/* Behind takt_contract_end: the thread was busy until then with what delays no output of this
+ * block. A next block that could not begin before has that to blame, not its own wake-up. */
+void takt_contract_busy(struct takt_contract *c, int64_t until_ns);
+
 /* From now on there are so many frames between two wake-ups. */
 void takt_contract_period(struct takt_contract *c, uint32_t frames);
 

@@ -55,6 +55,9 @@ struct takt_core {
     struct takt_event_queue *events;
     takt_process_fn *process;
     void *arg;
+    void (*after)(const struct takt_block *b, void *arg);
+    struct takt_block after_block; /* for which it is to be called when the output is delivered */
+    bool after_due;
     void (*finished)(uint64_t last_frame, void *arg);
     void *finished_arg;
     uint32_t rate_hz;

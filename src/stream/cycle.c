@@ -233,6 +233,26 @@ static uint32_t frames_that_count(struct takt_core *g, uint32_t frames, uint32_t
     return count;
 }
 
+/* The queues' frames are on the move before the output is delivered. */
+static void leave_for_after(struct takt_core *g, const struct takt_block *b)
+{
+    if (g->adapted) {
+        g->after(b, g->arg);
+        return;
+    }
+    g->after_block = *b;
+    g->after_due = true;
+}
+
+/* What takes long here delays the next wake-up, for which nobody else is to blame. */
+static void run_after(struct takt_core *g)
+{
+    g->after_due = false;
+    g->after(&g->after_block, g->arg);
+    if (records(g) && !g->virtual_clock)
+        takt_contract_busy(g->contract, clock_now(g));
+}
+
 /* One callback on `frames` frames, of which in_frames are real input. Returns how many frames of
  * output count, from the first. */
 static uint32_t run_block(struct takt_core *g, float *const *in, float *const *out, uint32_t frames,
@@ -270,7 +290,8 @@ static uint32_t run_block(struct takt_core *g, float *const *in, float *const *o
     uint32_t count = frames_that_count(g, frames, in_frames);
     g->trim_frames = UINT32_MAX;
     enum takt_next next = TAKT_CONTINUE;
-    if (takt_degrade_calls(g, &b)) {
+    bool calls = takt_degrade_calls(g, &b);
+    if (calls) {
         next = g->process(&b, g->arg);
         if (g->out.edge.used)
             takt_edge_decode(&g->out.edge, out, frames);
@@ -281,6 +302,8 @@ static uint32_t run_block(struct takt_core *g, float *const *in, float *const *o
         g->aborting = true;
         return 0;
     }
+    if (g->after && calls)
+        leave_for_after(g, &b);
     if (next == TAKT_DRAIN) {
         g->draining = true;
         count = count < g->trim_frames ? count : g->trim_frames;
@@ -456,6 +479,8 @@ static bool run_cycle(struct takt_core *g, const struct takt_cycle *c)
         close_record(g, end_ns);
         takt_degrade_judge(g, end_ns);
     }
+    if (g->after_due)
+        run_after(g);
     if (g->in_ended && !was_ended)
         takt_engine_event(&g->face, TAKT_EVENT_INPUT_ENDED, TAKT_OK, 0, g->last_frame, "");
     return goes_on(g);

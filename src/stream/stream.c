@@ -297,6 +297,7 @@ static void settle(struct takt_stream *s)
     g->bypass.cfg = c->bypass;
     if (g->blocking)
         g->bypass.cfg.mode = TAKT_BYPASS_OFF;
+    g->after = c->process ? c->after : NULL;
     g->finished = c->finished;
     g->finished_arg = c->arg;
     bool fixed = c->block_frames || !d->host_block_varies;

@@ -47,6 +47,7 @@ struct takt_window {
     alignas(TAKT_LINE_BYTES) uint64_t read_index; /* the reader's */
     uint64_t due;
     size_t handed_out; /* frames to free when the caller is done with them */
+    bool follows;      /* the window at due - hop_frames was handed out */
     _Atomic uint64_t lost;
 };
 
@@ -161,8 +162,17 @@ static void copy_frames(const struct takt_window *w, float *to, const struct sou
                         size_t first, size_t frames)
 {
     uint32_t channels = w->channels;
-    if (from->interleaved) {
-        memcpy(to, from->interleaved + first * channels, frames * channels * sizeof *to);
+    if (from->interleaved || channels == 1) {
+        const float *x = from->interleaved ? from->interleaved : from->planes[0];
+        memcpy(to, x + first * channels, frames * channels * sizeof *to);
+        return;
+    }
+    if (channels == 2) { /* each line of the ring, which has left the cache, is visited once */
+        const float *left = from->planes[0] + first, *right = from->planes[1] + first;
+        for (size_t i = 0; i < frames; i++) {
+            to[2 * i] = left[i];
+            to[2 * i + 1] = right[i];
+        }
         return;
     }
     for (uint32_t c = 0; c < channels; c++)
@@ -257,6 +267,7 @@ static void give_back(struct takt_window *w)
     free_frames(w, w->handed_out);
     w->handed_out = 0;
     w->due += w->hop_frames;
+    w->follows = true;
 }
 
 /* Goes on to the next segment if it begins before the window due would end. */
@@ -274,6 +285,7 @@ static bool next_segment(struct takt_window *w)
     if (!m.anew)
         add(&w->lost, (m.position - w->due) / w->hop_frames);
     w->due = m.position;
+    w->follows = false;
     return true;
 }
 
@@ -292,6 +304,37 @@ bool takt_window_next(struct takt_window *w, const float **x, uint64_t *position
     *x = at;
     *position = w->due;
     return true;
+}
+
+/* With the writer gone its side can be looked at: lost becomes exactly those windows that the
+ * stream was long enough for. What began a new segment too near to the end has counted windows
+ * that would have ended beyond it. */
+static void settle_lost(struct takt_window *w, uint64_t due)
+{
+    uint64_t came = w->write_end - due, before = (due - w->origin) / w->hop_frames;
+    if (came >= w->size_frames) {
+        add(&w->lost, (came - w->size_frames) / w->hop_frames + 1);
+    } else if (!w->follows) {
+        uint64_t beyond = (w->size_frames - came - 1) / w->hop_frames;
+        add(&w->lost, 0 - (beyond < before ? beyond : before));
+    }
+}
+
+size_t takt_window_rest(struct takt_window *w, const float **x, uint64_t *position)
+{
+    const void *at;
+    size_t have = takt_ring_peek(w->frames, w->size_frames, &at);
+    size_t known =
+        w->follows && w->size_frames > w->hop_frames ? w->size_frames - w->hop_frames : 0;
+    uint64_t due = w->anew ? w->origin : w->due;
+    if (!w->started || w->write_end < due)
+        return 0;
+    settle_lost(w, due);
+    if (w->anew || w->write_end - due != have || have <= known)
+        return 0;
+    *x = at;
+    *position = due;
+    return have;
 }
 
 uint64_t takt_window_lost(const struct takt_window *w)
