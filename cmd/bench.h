@@ -1,12 +1,13 @@
 /*
  * bench.h - takt bench, shared by the files it is made of: verb_bench.c (what is asked, in which
- * order), bench_measure.c (one block size), bench_machine.c (where), bench_report.c (lines and
- * tables), bench_html.c and bench_plot.c (the picture).
+ * order), bench_measure.c (one block size), bench_report.c (lines and tables), bench_html.c and
+ * bench_plot.c (the picture).
  */
 #ifndef CMD_BENCH_H
 #define CMD_BENCH_H
 
 #include "chain.h"
+#include "machine.h"
 #include "odds.h"
 #include "options.h"
 #include "signals.h"
@@ -27,15 +28,6 @@ struct bench_row {
     enum odds_verdict verdict;
 };
 
-struct bench_machine {
-    char cpu[128];
-    char kernel[200];
-    int cores;         /* that this process may use */
-    char governor[64]; /* "" where there is none to be seen */
-    bool is_virtual;   /* a hypervisor says so */
-    char date[40];     /* of the beginning: 2026-01-31 17:05 +0100 */
-};
-
 enum bench_end { BENCH_DONE = 0, BENCH_USER, BENCH_ERROR };
 
 struct bench {
@@ -46,7 +38,7 @@ struct bench {
     /* Found before the first measurement: */
     char in_device[256], out_device[256];
     uint32_t rate_hz;
-    struct bench_machine machine;
+    struct machine machine;
     /* Grows: */
     struct bench_row rows[BLOCKS_MAX];
     int row_count;
@@ -66,17 +58,6 @@ int bench_measure(struct bench *b, uint32_t block_frames, struct bench_row *row)
 
 /* How many steps of the known work a nanosecond holds, at best. Takes a tenth of a second. */
 double bench_calibrate(void);
-
-/* ---- bench_machine.c ------------------------------------------------------------------------- */
-
-void bench_machine_read(struct bench_machine *m);
-
-/* The machine's CPU time so far, in ticks, and what of it was stolen. False where it is not told.
- */
-struct bench_ticks {
-    uint64_t all, stolen;
-};
-bool bench_ticks_read(struct bench_ticks *t);
 
 /* ---- bench_report.c -------------------------------------------------------------------------- */
 
@@ -107,8 +88,8 @@ void bench_rate_text(double misses_an_hour, char *to, size_t size);    /* 0, 9.1
 
 /* ---- bench_html.c ---------------------------------------------------------------------------- */
 
-/* Writes the whole page, well-formed XML as well as HTML. */
-void bench_html(const struct bench *b, FILE *to);
+/* Makes the whole page; of is the struct bench. For page_write(). */
+void bench_html(FILE *to, const void *of);
 
 /* ---- bench_plot.c ---------------------------------------------------------------------------- */
 

@@ -82,7 +82,8 @@ static enum takt_next process(const struct takt_block *b, void *arg)
     if (m->chain.count && b->out_channels) {
         for (uint32_t o = 0; o < b->out_channels && b->in_channels; o++)
             memcpy(b->out[o], b->in[o % b->in_channels], b->frames * sizeof(float));
-        chain_run(&m->chain, b->out, b->out_channels, b->frames, b->position, m->bench->rate_hz);
+        chain_run(&m->chain, b->out, b->out_channels, b->frames, b->frames, b->position,
+                  m->bench->rate_hz);
         for (uint32_t o = 0; o < b->out_channels; o++)
             memset(b->out[o], 0, b->frames * sizeof(float));
     }
@@ -181,12 +182,10 @@ static int take_events(struct measuring *m)
 static bool user_ends(struct bench *b)
 {
     for (int signal; (signal = signals_next(&b->signals));) {
-        if (signal != SIGTSTP) {
-            b->end = BENCH_USER;
-        } else {
+        if (signal == SIGTSTP)
             terminal_end(&b->terminal); /* the shell gets it back whole */
-            raise(SIGSTOP);
-        }
+        if (signals_ends(signal))
+            b->end = BENCH_USER;
     }
     return b->end == BENCH_USER;
 }
@@ -245,8 +244,8 @@ static void fill_row(struct measuring *m, struct bench_row *row)
 static int run(struct measuring *m, struct bench_row *row)
 {
     struct takt_error e;
-    struct bench_ticks before, after;
-    bool ticks_known = bench_ticks_read(&before);
+    struct machine_ticks before, after;
+    bool ticks_known = machine_ticks_read(&before);
     if (takt_stream_start(m->stream) < 0) {
         takt_stream_error(m->stream, &e);
         return fail(m, e.text);
@@ -255,7 +254,7 @@ static int run(struct measuring *m, struct bench_row *row)
     if (status || m->bench->end)
         return status;
     fill_row(m, row);
-    ticks_known = bench_ticks_read(&after) && ticks_known && after.all > before.all;
+    ticks_known = machine_ticks_read(&after) && ticks_known && after.all > before.all;
     row->steal = ticks_known
                      ? (double)(after.stolen - before.stolen) / (double)(after.all - before.all)
                      : (double)NAN;

@@ -5,6 +5,7 @@
  * stay readable, and sizes that would stand closer than 44 units share a label: five digits fit.
  */
 #include "bench.h"
+#include "plot.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -19,17 +20,13 @@ const char *bench_class(enum odds_verdict v)
 /* ---- Axes -------------------------------------------------------------------------------------
  */
 
-struct axis {
-    double low,
-        high; /* in the units that it is straight in: logarithms, or the values themselves */
-    bool is_log;
-};
-
 struct panel {
     FILE *to;
     const struct bench *b;
     struct axis y;
 };
+
+static const struct frame frame = {LEFT, RIGHT, TOP, BOTTOM};
 
 static double x_of(const struct bench *b, uint32_t block_frames)
 {
@@ -42,70 +39,12 @@ static double x_of(const struct bench *b, uint32_t block_frames)
 
 static double y_of(const struct axis *y, double value)
 {
-    double v = y->is_log ? log10(fmax(value, 1e-12)) : value;
-    double share = (v - y->low) / (y->high - y->low);
-    return BOTTOM - fmin(fmax(share, 0), 1) * (BOTTOM - TOP);
-}
-
-/* Whole decades around all of them. */
-static struct axis log_axis(double least, double most)
-{
-    struct axis y = {.low = floor(log10(least)), .high = ceil(log10(most)), .is_log = true};
-    y.high = fmax(y.high, y.low + 1);
-    return y;
-}
-
-/* From 0 to a round number. */
-static struct axis linear_axis(double most)
-{
-    double unit = pow(10, floor(log10(fmax(most, 1e-3) * 1.05))), high = unit;
-    for (const double *step = (const double[]){1, 2, 4, 5, 6, 8, 10, 0}; *step; step++) {
-        high = *step * unit;
-        if (high >= most * 1.05)
-            break;
-    }
-    return (struct axis){.low = 0, .high = high};
-}
-
-static void grid_line(const struct panel *p, double y, const char *label)
-{
-    fprintf(p->to,
-            "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-            "<text class=\"dim\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-            LEFT, RIGHT, y, y, LEFT - 6, y + 4.5, label);
-}
-
-static void number_text(double v, char *to, size_t size)
-{
-    if (v >= 1e6)
-        snprintf(to, size, "%gM", v / 1e6);
-    else if (v >= 1e4)
-        snprintf(to, size, "%gk", v / 1e3);
-    else
-        snprintf(to, size, "%g", v);
+    return axis_y(y, &frame, value);
 }
 
 static void draw_y_axis(const struct panel *p)
 {
-    char label[32];
-    const struct axis *y = &p->y;
-    if (!y->is_log) {
-        for (int i = 0; i <= 4; i++) {
-            number_text(y->high * i / 4, label, sizeof label);
-            grid_line(p, y_of(y, y->high * i / 4), label);
-        }
-        return;
-    }
-    bool fine = y->high - y->low <= 2;
-    for (int decade = (int)y->low; decade <= (int)y->high; decade++)
-        for (const int *step = fine ? (const int[]){1, 2, 5, 0} : (const int[]){1, 0}; *step;
-             step++) {
-            double v = *step * pow(10, decade);
-            if (log10(v) > y->high + 1e-9)
-                continue;
-            number_text(v, label, sizeof label);
-            grid_line(p, y_of(y, v), label);
-        }
+    axis_draw(p->to, &p->y, &frame);
 }
 
 /* Each size has a tick, and a label where there is room for it. */
@@ -263,8 +202,8 @@ static void latency_panel(FILE *to, const struct bench *b)
     if (adapts)
         key(to, "b hollow", false, "the device alone");
     begin_plot(&p, "latency", "Latency in milliseconds at each block size", "ms (log scale)");
-    p.y = log_axis(fmax(least(b, device_latency_ms), 0.01),
-                   fmax(greatest(b, bench_latency_ms), 0.02));
+    p.y = axis_logarithmic(fmax(least(b, device_latency_ms), 0.01),
+                           fmax(greatest(b, bench_latency_ms), 0.02));
     draw_y_axis(&p);
     if (adapts)
         curve(&p, "b", device_latency_ms);
@@ -288,7 +227,7 @@ static void cpu_panel(FILE *to, const struct bench *b)
     key(to, "a", false, "callback, half to 99 % of the blocks");
     key(to, "b hollow", false, "device thread, all of it");
     begin_plot(&p, "cpu", "CPU use in percent of the time at each block size", "% of the time");
-    p.y = linear_axis(fmax(greatest(b, bench_callback_p99), greatest(b, bench_thread_percent)));
+    p.y = axis_linear(0, fmax(greatest(b, bench_callback_p99), greatest(b, bench_thread_percent)));
     draw_y_axis(&p);
     curve(&p, "b", bench_thread_percent);
     for (int i = 0; i < b->row_count; i++) {
@@ -315,8 +254,8 @@ static void late_panel(FILE *to, const struct bench *b)
     key(to, "small", true, "deadline");
     begin_plot(&p, "lateness", "Lateness in milliseconds at each block size, and the deadline",
                "ms (log scale)");
-    p.y = log_axis(fmin(least(b, late_p999_ms), least(b, bench_deadline_ms)),
-                   fmax(greatest(b, late_max_ms), greatest(b, bench_deadline_ms)));
+    p.y = axis_logarithmic(fmin(least(b, late_p999_ms), least(b, bench_deadline_ms)),
+                           fmax(greatest(b, late_max_ms), greatest(b, bench_deadline_ms)));
     draw_y_axis(&p);
     fprintf(to, "<polygon class=\"late\" points=\"%d,%d", LEFT, TOP);
     fprintf(to, " %d,%.1f", LEFT, y_of(&p.y, bench_deadline_ms(b, &b->rows[0])));
@@ -380,10 +319,10 @@ static void miss_panel(FILE *to, const struct bench *b)
     for (int i = 0; i < b->row_count; i++)
         most = fmax(most, miss_place(b->rows[i].misses_an_hour.interval.high));
     p.y = (struct axis){.low = -0.15, .high = ceil(most + 0.1)};
-    grid_line(&p, y_of(&p.y, 0), "0");
+    axis_line(to, &p.y, &frame, 0, "0");
     for (int decade = 1; decade <= (int)p.y.high; decade++) {
-        number_text(pow(10, decade - 1), label, sizeof label);
-        grid_line(&p, y_of(&p.y, decade), label);
+        axis_number(pow(10, decade - 1), label, sizeof label);
+        axis_line(to, &p.y, &frame, decade, label);
     }
     for (int i = 0; i < b->row_count; i++) {
         const struct bench_row *r = &b->rows[i];

@@ -125,7 +125,7 @@ void bench_sched_text(const struct bench *b, char *to, size_t size)
 
 void bench_machine_text(const struct bench *b, char *to, size_t size)
 {
-    const struct bench_machine *m = &b->machine;
+    const struct machine *m = &b->machine;
     snprintf(to, size, "%s, %d core%s%s, %s%s%s", m->cpu, m->cores, m->cores == 1 ? "" : "s",
              m->is_virtual ? " (virtual)" : "", m->kernel, *m->governor ? ", governor " : "",
              m->governor);
@@ -204,7 +204,7 @@ static void json_row(const struct bench *b, const struct bench_row *r)
     json_end_line(&j);
 }
 
-static void json_machine(struct json *j, const struct bench_machine *m)
+static void json_machine(struct json *j, const struct machine *m)
 {
     json_open(j, "machine", '{');
     json_string(j, "cpu", m->cpu);

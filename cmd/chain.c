@@ -75,9 +75,35 @@ int chain_add_word(struct chain *c, const struct options *o, const char *word)
     return 0;
 }
 
-void chain_run(struct chain *c, float *const *io, uint32_t channels, uint32_t frames,
-               uint64_t position, uint32_t rate_hz)
+int chain_add_pipe(struct chain *c, const struct options *o, const char *command)
 {
-    for (int i = 0; i < c->count; i++)
-        c->effects[i].run(&c->effects[i], io, channels, frames, position, rate_hz);
+    if (!*command)
+        return complain(o, EXIT_USAGE, "pipe: a command is missing; try pipe:'wc -c'");
+    if (c->pipe_count == PIPES_MAX || c->count == CHAIN_MAX)
+        return complain(o, EXIT_USAGE, "more than %d pipes or %d effects", PIPES_MAX, CHAIN_MAX);
+    struct pipe *pipe = pipe_create(o, command, c->pipe_count + 1);
+    if (!pipe)
+        return complain(o, EXIT_FAILED, "out of memory");
+    c->pipes[c->pipe_count++] = pipe;
+    *add(c) = (struct effect){.pipe = pipe};
+    return 0;
+}
+
+void chain_free(struct chain *c)
+{
+    for (int i = 0; i < c->pipe_count; i++)
+        pipe_destroy(c->pipes[i]);
+    c->pipe_count = c->count = 0;
+}
+
+void chain_run(struct chain *c, float *const *io, uint32_t channels, uint32_t frames,
+               uint32_t sounding, uint64_t position, uint32_t rate_hz)
+{
+    for (int i = 0; i < c->count; i++) {
+        struct effect *fx = &c->effects[i];
+        if (fx->pipe)
+            pipe_write(fx->pipe, (const float *const *)io, channels, sounding);
+        else
+            fx->run(fx, io, channels, frames, position, rate_hz);
+    }
 }

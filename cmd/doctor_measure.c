@@ -64,12 +64,10 @@ static void finished(uint64_t last_frame, void *arg)
 static bool user_ends(struct doctor *d)
 {
     for (int signal; (signal = signals_next(&d->signals));) {
-        if (signal != SIGTSTP) {
-            d->end = DOCTOR_USER;
-        } else {
+        if (signal == SIGTSTP)
             terminal_end(&d->terminal); /* the shell gets it back whole */
-            raise(SIGSTOP);
-        }
+        if (signals_ends(signal))
+            d->end = DOCTOR_USER;
     }
     return d->end == DOCTOR_USER;
 }

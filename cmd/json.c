@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 int utf8_length(const char *text)
 {
@@ -103,4 +104,99 @@ void json_end_line(struct json *j)
 {
     fputc('\n', j->to);
     j->wants_comma = false;
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------
+ */
+
+enum { DEPTH_MAX = 64 };
+
+static const char *skip_value(const char *at, int depth);
+
+static const char *skip_blanks(const char *at)
+{
+    return at + strspn(at, " \t\r\n");
+}
+
+/* Each of these returns where what it looks for ends, or NULL where it is not there. */
+static const char *skip_string(const char *at)
+{
+    if (*at++ != '"')
+        return NULL;
+    while (*at != '"') {
+        if (*at == '\\' && at[1] == 'u' && strspn(at + 2, "0123456789abcdefABCDEF") >= 4) {
+            at += 6;
+        } else if (*at == '\\' && at[1] && strchr("\"\\/bfnrt", at[1])) {
+            at += 2;
+        } else {
+            int length = (unsigned char)*at < 0x20 || *at == '\\' ? 0 : utf8_length(at);
+            if (!length)
+                return NULL;
+            at += length;
+        }
+    }
+    return at + 1;
+}
+
+static const char *skip_digits(const char *at)
+{
+    size_t digits = strspn(at, "0123456789");
+    return digits ? at + digits : NULL;
+}
+
+static const char *skip_number(const char *at)
+{
+    at += *at == '-';
+    at = *at == '0' ? at + 1 : skip_digits(at);
+    if (at && *at == '.')
+        at = skip_digits(at + 1);
+    if (at && (*at == 'e' || *at == 'E')) {
+        at++;
+        at = skip_digits(at + (*at == '+' || *at == '-'));
+    }
+    return at;
+}
+
+static const char *skip_members(const char *at, char end, int depth)
+{
+    at = skip_blanks(at + 1);
+    if (*at == end)
+        return at + 1;
+    for (;;) {
+        if (end == '}') {
+            at = skip_string(skip_blanks(at));
+            at = at ? skip_blanks(at) : NULL;
+            if (!at || *at++ != ':')
+                return NULL;
+        }
+        at = skip_value(skip_blanks(at), depth + 1);
+        at = at ? skip_blanks(at) : NULL;
+        if (!at || (*at != ',' && *at != end))
+            return NULL;
+        if (*at++ == end)
+            return at;
+    }
+}
+
+static const char *skip_value(const char *at, int depth)
+{
+    static const char *const words[] = {"true", "false", "null"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strncmp(at, words[i], strlen(words[i])))
+            return at + strlen(words[i]);
+    if (depth > DEPTH_MAX)
+        return NULL;
+    return *at == '{'   ? skip_members(at, '}', depth)
+           : *at == '[' ? skip_members(at, ']', depth)
+           : *at == '"' ? skip_string(at)
+                        : skip_number(at);
+}
+
+bool json_is_object(const char *text)
+{
+    const char *at = skip_blanks(text);
+    if (*at != '{' || strpbrk(text, "\r\n"))
+        return false;
+    at = skip_value(at, 0);
+    return at && !*skip_blanks(at);
 }

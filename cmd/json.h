@@ -21,6 +21,8 @@ void json_int(struct json *j, const char *key, int64_t value);
 void json_number(struct json *j, const char *key, double value, int decimals);
 void json_bool(struct json *j, const char *key, bool value);
 void json_raw(struct json *j, const char *key, const char *value); /* is JSON already */
+/* Is text one JSON object and nothing else (RFC 8259), without a line break? */
+bool json_is_object(const char *text);
 void json_end_line(struct json *j);
 
 /* The bytes of the UTF-8 sequence that text begins with, or 0 when it is none (RFC 3629). */

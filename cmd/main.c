@@ -9,24 +9,37 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STREAM_OPTIONS "-r -b -c -t --latency --fast --seed --priority --json --strict -q -v -h"
+#define STREAM_OPTIONS                                                                             \
+    "-r -b -c -t --latency --fast --seed --priority --html --json --strict -q -v -h"
 
 const struct verb verbs[] = {
     {"devices", "[DEVICE]", "what can be listened and played to",
      "With a DEVICE or a recording, only that one. With --watch a line comes for\n"
      "every change; what is there already comes first, as added.\n",
      "-w -t --json -h", verb_devices},
-    {"meter", "[SOURCE]", "level, peak and contract of a source, live",
-     "RMS is smoothed over 0.3 s, peaks are held for 1.5 s. A JSON line comes each\n"
-     "0.1 s; its block_rms_dbfs is that of the last block: 20*log10(max(rms, 1e-10)).\n",
-     "-i " STREAM_OPTIONS, verb_meter},
+    {"meter", "[SOURCE]", "level and loudness of a source, live",
+     "RMS is smoothed over 0.3 s, peaks are held for 1.5 s. MODE is level, loudness,\n"
+     "truepeak, vu, ppm-din, ppm-nordic, ppm-bbc, ppm-ebu, k20, k14, k12,\n"
+     "correlation or all. JSON has all of them, in lines each 0.1 s.\n",
+     "-i --mode --target " STREAM_OPTIONS, verb_meter},
+    {"tune", "[SOURCE]", "what note it is, and how many cents off",
+     "In tune: within 2 cents. Give or take is one standard error of what is shown.\n",
+     "-i --a4 --instrument --notes --strum --flats --calibrate " STREAM_OPTIONS, verb_tune},
+    {"spectrum", "[SOURCE]", "spectrum and spectrogram of a source, live", "",
+     "-i -r -b -c -t --size --hop --window --scale --range --bands --bins --average --png "
+     "--html --fast --seed --json --strict -q -v -h",
+     verb_spectrum},
+    {"beat", "[SOURCE]", "onsets, tempo and beat of a source, live",
+     "An onset's strength is how much the bands of its spectrum rise on average. A\n"
+     "beat is foretold: next_s is when the next one is due.\n",
+     "-i " STREAM_OPTIONS, verb_beat},
     {"play", "FILE", "play a recording", "", "-o --fade " STREAM_OPTIONS, verb_play},
     {"record", "FILE", "record to .wav, .flac, .opus or .ogg",
-     "The file is whole at every instant: a crash loses at most the last second.\n",
-     "-i -f --buffer --dither --fade " STREAM_OPTIONS, verb_record},
+     "A crash loses at most the last second. --on-voice begins 0.3 s before a voice.\n",
+     "-i -f --buffer --on-voice --dither --fade " STREAM_OPTIONS, verb_record},
     {"run", "SOURCE [EFFECT...] SINK", "from a source through effects to a sink",
-     "  takt run in.wav gain=-2dB out.wav --fast\n",
-     "-i -o -f --dither --fade --bypass " STREAM_OPTIONS, verb_run},
+     "  takt run in.wav gain=-2dB pipe:'wc -c' out.wav --fast\n",
+     "-i -o -f --dither --fade --bypass --wait " STREAM_OPTIONS, verb_run},
     {"demo", "", "15 s of everything, without a sound card",
      "With -o FILE the sound of the first part is recorded there.\n", "-o --strict -q -h",
      verb_demo},
@@ -36,7 +49,8 @@ const struct verb verbs[] = {
      "  takt bench\n"
      "  takt bench -i jack: -o jack: --blocks 64,128,256 -t 60 --load 30%\n"
      "Safe: nothing missed, and the worst block had a quarter of its time left. Too\n"
-     "small: more than 60 misses an hour are sure. Risky: in between.\n",
+     "small: more than 60 misses an hour are sure. Risky: in between. The picture is\n"
+     "bench.html unless --html or --no-html says otherwise.\n",
      "-i -o -r -t --blocks --load --html --no-html --latency --priority --json -q -v -h",
      verb_bench},
     {"latency", "", "how long sound takes from output to input",
@@ -81,6 +95,12 @@ static const struct verb *find(const char *name)
 
 static int run(struct options *o, int count, char **arguments)
 {
+    struct terminal terminal;
+    terminal_init(&terminal);
+    if (count < 2 && terminal.live) {
+        o->verb = "dashboard";
+        return verb_dashboard(o);
+    }
     const char *name = count > 1 ? arguments[1] : "help";
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         printf("takt %s\n", takt_version());
@@ -110,6 +130,7 @@ int main(int count, char **arguments)
 {
     struct options o = {.verb = NULL};
     signal(SIGPIPE, SIG_IGN); /* a write fails instead, and each part can end in order */
+    signal(SIGCHLD, SIG_DFL); /* where it is ignored, no program's end can be told */
     signal(SIGXFSZ, SIG_IGN); /* the same for a recording that may not grow further */
     int status = run(&o, count, arguments);
     return output_flush() == OUTPUT_FAILED && !status ? EXIT_FAILED : status;

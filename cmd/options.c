@@ -20,11 +20,30 @@ const struct option_info option_infos[] = {
     {"--latency", "L", "low, high, or seconds"},
     {"--blocks", "LIST", "block sizes to compare, as in 64,256"},
     {"--load", "SHARE", "use up so much of each block's time, as in 30%"},
-    {"--html", "FILE", "where to keep the picture; bench.html by default"},
+    {"--size", "FRAMES", "of each window, a power of two; 2048 by default"},
+    {"--hop", "FRAMES", "from window to window; or their overlap, as in 75%"},
+    {"--window", "SHAPE", "hann, kaiser, flat-top, ...; hann by default"},
+    {"--scale", "SCALE", "of frequencies: log or linear"},
+    {"--range", "DB", "from the bottom to the top, 10 to 200; 80 by default"},
+    {"--bands", "WIDTH", "third or octave: levels of such bands, too"},
+    {"--bins", "N", "so many levels over the scale in each JSON line"},
+    {"--average", "OF", "max, mean, or seconds to fade in; none by default"},
+    {"--png", "FILE", "keep a picture there: spectrogram and spectrum"},
+    {"--mode", "MODE", "which meter is shown"},
+    {"--target", "LUFS", "loudness to aim at; -23 by default"},
+    {"--html", "FILE", "keep a page with the picture there"},
     {"--no-html", NULL, "keep no picture"},
+    {"--a4", "HZ", "what A4 shall be, 380 to 480; 440 by default"},
+    {"--instrument", "NAME", "name its nearest string: guitar, ...; list tells all"},
+    {"--notes", "LIST", "the same for strings of your own, as in D2,A2,D3"},
+    {"--strum", NULL, "tell of all strings, struck at once"},
+    {"--flats", NULL, "name notes by flats: Bb, not A#"},
+    {"--calibrate", "PPM", "the sound card's clock is so much fast"},
     {"--dither", NULL, "triangular dither where a recording loses bits"},
     {"--fade", "MS", "fade around a gap, up to 50, or off; 2 by default"},
     {"--bypass", "WITH", "silence or dry, instead of effects that overrun"},
+    {"--on-voice", NULL, "record only while somebody speaks"},
+    {"--wait", "SECONDS", "for a pipe's program to finish; 10 by default"},
     {"--fast", NULL, "on a virtual clock: fast, and alike on every run"},
     {"--seed", "N", "of all chance in sim: and dither; 1 by default"},
     {"--hours", "H", "so many hours of virtual time; 1 by default"},
@@ -32,7 +51,7 @@ const struct option_info option_infos[] = {
     {"--priority", "P", "real-time priority 1 to 98, or off; 70 by default"},
     {"-w, --watch", NULL, "go on, and tell of every change"},
     {"--json", NULL, "JSON lines on stdout; the last one is the summary"},
-    {"--strict", NULL, "exit with 3 when a deadline was missed"},
+    {"--strict", NULL, "exit with 3 on a broken contract or serious finding"},
     {"-q, --quiet", NULL, "no live view, and no summary but with --json"},
     {"-v, --verbose", NULL, "say what was granted and what happened"},
     {"-h, --help", NULL, "show help and end"},
@@ -91,16 +110,22 @@ static bool read_seconds(const char *text, double low, double high, double *out)
     return end != text && !*end && *out >= low && *out <= high;
 }
 
-bool read_db(const char *text, double *db)
+/* A number, with or without a sign before it and a unit behind it. */
+static bool read_number(const char *text, const char *unit, double low, double high, double *out)
 {
     char *end;
     const char *digits = *text == '-' || *text == '+' ? text + 1 : text;
-    if ((!isdigit((unsigned char)*digits) && *digits != '.') || strpbrk(text, "xXpP"))
+    const char *behind = text + strspn(text, "+-.0123456789eE"); /* so nothing hexadecimal */
+    if ((!isdigit((unsigned char)*digits) && *digits != '.') ||
+        (*behind && strcasecmp(behind, unit) != 0))
         return false;
-    *db = strtod(text, &end);
-    if (end == digits || (*end && strcasecmp(end, "dB") != 0))
-        return false;
-    return isfinite(*db) && *db >= -200 && *db <= 100;
+    *out = strtod(text, &end);
+    return end == behind && isfinite(*out) && *out >= low && *out <= high;
+}
+
+bool read_db(const char *text, double *db)
+{
+    return read_number(text, "dB", -200, 100, db);
 }
 
 /* ---- Near misses ----------------------------------------------------------------------------- */
@@ -185,9 +210,9 @@ bool option_in(const struct option_info *info, const char *list)
 
 static int unknown_option(const struct options *o, const char *name)
 {
-    const char *longs[40];
+    const char *longs[64];
     int n = 0;
-    for (const struct option_info *i = option_infos; i->names && n < 39; i++)
+    for (const struct option_info *i = option_infos; i->names && n < 63; i++)
         longs[n++] = strstr(i->names, "--");
     longs[n] = NULL;
     char bare[32];
@@ -254,6 +279,20 @@ static int take_load(struct options *o, const char *name, const char *v)
     return 0;
 }
 
+/* "-16", "-16LUFS". */
+static int take_target(struct options *o, const char *name, const char *v)
+{
+    char number[16];
+    size_t length = strlen(v);
+    if (length > 4 && !strcasecmp(v + length - 4, "LUFS"))
+        length -= 4;
+    snprintf(number, sizeof number, "%.*s", (int)length, v);
+    if (length > 15 || *number != '-' || strpbrk(number, "dD") ||
+        !read_db(number, &o->target_lufs) || o->target_lufs < -70 || o->target_lufs > -1)
+        return bad(o, name, v, "not a number of LUFS between -70 and -1; try -23");
+    return 0;
+}
+
 /* "2", "2ms" or "off". */
 static int take_fade(struct options *o, const char *name, const char *v)
 {
@@ -277,6 +316,93 @@ static int take_bypass(struct options *o, const char *name, const char *v)
     if (strcmp(v, "silence") != 0 && strcmp(v, "dry") != 0)
         return bad(o, name, v, "not silence or dry");
     o->bypass = *v == 'd' ? TAKT_BYPASS_DRY : TAKT_BYPASS_SILENCE;
+    return 0;
+}
+
+/* ---- A spectrum's ------------------------------------------------------------------------------
+ */
+
+static int take_size(struct options *o, const char *name, const char *v)
+{
+    uint64_t n;
+    if (!read_whole(v, TAKT_FFT_SIZE_MIN, TAKT_FFT_SIZE_MAX, &n) || (n & (n - 1)))
+        return bad(o, name, v, "not a power of two between 64 and 65536; try 4096");
+    o->size_frames = (size_t)n;
+    return 0;
+}
+
+/* "512", or "75%" of overlap. */
+static int take_hop(struct options *o, const char *name, const char *v)
+{
+    char number[16];
+    uint64_t n;
+    snprintf(number, sizeof number, "%s", v);
+    size_t length = strcspn(number, "%");
+    bool is_share = number[length] && !number[length + 1];
+    if (is_share)
+        number[length] = '\0';
+    if (strlen(v) > 15 || !read_whole(number, is_share ? 0 : 1, is_share ? 99 : 1 << 20, &n))
+        return bad(o, name, v,
+                   "not a whole number of frames between 1 and 1048576, nor an overlap of 0% to "
+                   "99%; try 512");
+    o->hop_frames = is_share ? 0 : (size_t)n;
+    o->has_overlap = is_share;
+    o->overlap = is_share ? (double)n / 100 : 0;
+    return 0;
+}
+
+static int take_window(struct options *o, const char *name, const char *v)
+{
+    char all[128] = "";
+    for (int kind = 0; takt_taper_name((enum takt_taper)kind); kind++) {
+        const char *one = takt_taper_name((enum takt_taper)kind);
+        size_t used = strlen(all);
+        if (!strcmp(v, one)) {
+            o->taper = (enum takt_taper)kind;
+            return 0;
+        }
+        snprintf(all + used, sizeof all - used, "%s%s", used ? ", " : "", one);
+    }
+    return complain(o, EXIT_USAGE, "%s %s: not one of %s", name, v, all);
+}
+
+static int take_scale(struct options *o, const char *name, const char *v)
+{
+    if (strcmp(v, "log") != 0 && strcmp(v, "linear") != 0)
+        return bad(o, name, v, "not log or linear");
+    o->is_linear = v[1] == 'i';
+    return 0;
+}
+
+static int take_range(struct options *o, const char *name, const char *v)
+{
+    if (!read_db(v, &o->range_db) || o->range_db < 10 || o->range_db > 200)
+        o->range_db = 0;
+    if (*v == '+' || o->range_db == 0)
+        return bad(o, name, v, "not a number of dB between 10 and 200; try 80");
+    return 0;
+}
+
+static int take_bands(struct options *o, const char *name, const char *v)
+{
+    if (strcmp(v, "third") != 0 && strcmp(v, "octave") != 0)
+        return bad(o, name, v, "not third or octave");
+    o->has_bands = true;
+    o->bands_width = *v == 't' ? TAKT_BANDS_THIRD : TAKT_BANDS_OCTAVE;
+    return 0;
+}
+
+static int take_average(struct options *o, const char *name, const char *v)
+{
+    o->average = TAKT_SPECTRUM_FADING;
+    if (!strcmp(v, "none"))
+        o->average = TAKT_SPECTRUM_LATEST;
+    else if (!strcmp(v, "max"))
+        o->average = TAKT_SPECTRUM_MAX;
+    else if (!strcmp(v, "mean"))
+        o->average = TAKT_SPECTRUM_MEAN;
+    else if (!read_seconds(v, 1e-3, 1e6, &o->average_s))
+        return bad(o, name, v, "not max, mean, none or a number of seconds above 0; try 0.5");
     return 0;
 }
 
@@ -307,6 +433,9 @@ static int take(struct options *o, const struct option_info *info, const char *n
     } else if (!strcmp(key, "buffer")) {
         if (!read_seconds(v, 0.1, 600, &o->buffer_s))
             return bad(o, name, v, "not a number of seconds between 0.1 and 600; try 20");
+    } else if (!strcmp(key, "wait")) {
+        if (!read_seconds(v, 0.1, 1e5, &o->wait_s))
+            return bad(o, name, v, "not a number of seconds from 0.1 on; try 60");
     } else if (!strcmp(key, "format")) {
         o->format = takt_sample_from_name(v);
         if (!o->format)
@@ -319,23 +448,59 @@ static int take(struct options *o, const struct option_info *info, const char *n
         return take_fade(o, name, v);
     } else if (!strcmp(key, "bypass")) {
         return take_bypass(o, name, v);
+    } else if (!strcmp(key, "mode")) {
+        o->mode = v;
+    } else if (!strcmp(key, "target")) {
+        return take_target(o, name, v);
     } else if (!strcmp(key, "load")) {
         return take_load(o, name, v);
+    } else if (!strcmp(key, "size")) {
+        return take_size(o, name, v);
+    } else if (!strcmp(key, "hop")) {
+        return take_hop(o, name, v);
+    } else if (!strcmp(key, "window")) {
+        return take_window(o, name, v);
+    } else if (!strcmp(key, "scale")) {
+        return take_scale(o, name, v);
+    } else if (!strcmp(key, "range")) {
+        return take_range(o, name, v);
+    } else if (!strcmp(key, "bands")) {
+        return take_bands(o, name, v);
+    } else if (!strcmp(key, "average")) {
+        return take_average(o, name, v);
+    } else if (!strcmp(key, "bins")) {
+        if (!read_whole(v, 1, 4096, &n))
+            return bad(o, name, v, "not a whole number between 1 and 4096; try 200");
+        o->bins = (uint32_t)n;
+    } else if (!strcmp(key, "png")) {
+        if (!*v)
+            return bad(o, name, v, "no file's name; try spectrum.png");
+        o->png = v;
     } else if (!strcmp(key, "html")) {
         if (!*v)
-            return bad(o, name, v, "no file's name; try bench.html");
+            return bad(o, name, v, "no file's name; try report.html");
         o->html = v;
         o->no_html = false;
+    } else if (!strcmp(key, "a4")) {
+        if (!read_number(v, "Hz", 380, 480, &o->a4_hz))
+            return bad(o, name, v, "not a number of Hz between 380 and 480; try 442");
+    } else if (!strcmp(key, "instrument")) {
+        o->instrument = v;
+    } else if (!strcmp(key, "notes")) {
+        o->notes = v;
+    } else if (!strcmp(key, "calibrate")) {
+        if (!read_number(v, "ppm", -1000, 1000, &o->clock_ppm))
+            return bad(o, name, v, "not a number of ppm between -1000 and 1000; try 12.5");
     } else if (!strcmp(key, "seed")) {
         if (!read_whole(v, 1, UINT64_MAX / 16, &o->seed))
-            return bad(o, name, v, "not a whole number from 1 on");
+            return bad(o, name, v, "not a whole number from 1 to 2^60 - 1");
     } else if (!strcmp(key, "hours")) {
         if (!read_seconds(v, 1e-6, 1e6, &o->hours))
             return bad(o, name, v, "not a number of hours above 0; try 10");
     } else if (!strcmp(key, "scenario")) {
         o->has_scenario = read_whole(v, 0, UINT64_MAX / 16, &o->scenario);
         if (!o->has_scenario)
-            return bad(o, name, v, "not a whole number from 0 on");
+            return bad(o, name, v, "not a whole number from 0 to 2^60 - 1");
     } else if (!strcmp(key, "priority")) {
         if (!strcmp(v, "off"))
             n = 0;
@@ -343,10 +508,10 @@ static int take(struct options *o, const struct option_info *info, const char *n
             return bad(o, name, v, "not off or a whole number between 1 and 98; try 70");
         o->priority = n ? (int)n : TAKT_PRIORITY_OFF;
     } else {
-        bool *flags[] = {&o->json, &o->strict, &o->quiet,   &o->verbose,
-                         &o->help, &o->fast,   &o->no_html, &o->watch};
-        const char *const keys[] = {"json", "strict", "quiet",   "verbose",
-                                    "help", "fast",   "no-html", "watch"};
+        bool *flags[] = {&o->json,    &o->strict, &o->quiet, &o->verbose, &o->help,    &o->fast,
+                         &o->no_html, &o->watch,  &o->flats, &o->strum,   &o->on_voice};
+        const char *const keys[] = {"json",    "strict", "quiet", "verbose", "help",    "fast",
+                                    "no-html", "watch",  "flats", "strum",   "on-voice"};
         for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
             if (!strcmp(key, keys[i]))
                 *flags[i] = true;

@@ -27,14 +27,33 @@ struct options {
     bool has_scenario; /* this one alone */
     uint64_t scenario;
     int priority;
+    double wait_s;  /* for a pipe's program; 0: its default */
     double fade_ms; /* as in takt_stream_cfg */
     enum takt_bypass_mode bypass;
-    bool json, strict, quiet, verbose, help, fast, watch;
+    bool json, strict, quiet, verbose, help, fast, watch, on_voice;
     uint32_t blocks[BLOCKS_MAX]; /* that bench compares, ascending */
     int block_count;             /* 0: nobody said */
     double load;                 /* share of a block's time that bench shall use up, 0..0.95 */
+    const char *mode;            /* that meter shows; NULL: nobody said */
+    double target_lufs;          /* 0: nobody said */
     const char *html;            /* NULL: nobody said */
     bool no_html;
+    double a4_hz; /* 0: nobody said */
+    const char *instrument, *notes;
+    double clock_ppm; /* by which the sound card's clock is fast */
+    bool flats, strum;
+    size_t size_frames, hop_frames; /* of a spectrum's windows; 0: nobody said */
+    bool has_overlap;
+    double overlap; /* of them, 0 to below 1, where hop_frames is 0 */
+    enum takt_taper taper;
+    bool is_linear; /* the axis of frequencies */
+    double range_db;
+    bool has_bands;
+    enum takt_bands_width bands_width;
+    uint32_t bins; /* in each JSON line */
+    enum takt_spectrum_average average;
+    double average_s;
+    const char *png;
     const char *words[WORDS_MAX]; /* what is no option, in order */
     int word_count;
 };

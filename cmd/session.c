@@ -9,6 +9,8 @@
 #include "running.h"
 
 #include "output.h"
+#include "page.h"
+#include "whole_file.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,13 +22,9 @@
 #include <unistd.h>
 
 enum { REDRAW_MS = 40, FAST_POLL_MS = 1, READINGS = 256 };
-static const double text_every_s = 1;
-
 /* ---- Words ----------------------------------------------------------------------------------- */
 
-/* One line on stderr, above the picture if one is standing. */
-static void tell(struct running *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void tell(struct running *r, const char *format, ...)
+void running_tell(struct running *r, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -44,9 +42,9 @@ static void note_simulated(struct running *r)
     if (s->options->quiet || s->options->json)
         return;
     if (s->default_in && !strncmp(r->actual.in_device, "sim:", 4))
-        tell(r, "no sound card in use; listening to the simulated %s", r->actual.in_device);
+        running_tell(r, "no sound card in use; listening to the simulated %s", r->actual.in_device);
     if (s->default_out && !strncmp(r->actual.out_device, "sim:", 4))
-        tell(r, "no sound card in use; playing to the simulated %s", r->actual.out_device);
+        running_tell(r, "no sound card in use; playing to the simulated %s", r->actual.out_device);
 }
 
 static void take_events(struct running *r)
@@ -56,36 +54,38 @@ static void take_events(struct running *r)
     while (takt_stream_next_event(r->stream, &ev)) {
         double at_s = (double)ev.position / r->actual.rate_hz;
         if (ev.type == TAKT_EVENT_SINK_FAILED) {
-            tell(r, "%s", ev.text);
+            running_tell(r, "%s", ev.text);
             r->session->sink_failed = r->failed = true;
             r->ends |= !r->session->outlives_sink;
         } else if (ev.type == TAKT_EVENT_SINK_LOST) {
-            tell(r, "%s", ev.text);
+            running_tell(r, "%s", ev.text);
         } else if (o->quiet) {
             continue;
         } else if (ev.type == TAKT_EVENT_DEVICE_LOST) {
-            tell(r, "%.2f s: %s%sthe device is away; the stream goes on in silence", at_s, ev.text,
-                 *ev.text ? ": " : "");
+            running_tell(r, "%.2f s: %s%sthe device is away; the stream goes on in silence", at_s,
+                         ev.text, *ev.text ? ": " : "");
         } else if (ev.type == TAKT_EVENT_DEVICE_BACK) {
-            tell(r, "%.2f s: %s%sthe device is back after %.2f s", at_s, ev.text,
-                 *ev.text ? ": " : "", (double)ev.value / r->actual.rate_hz);
+            running_tell(r, "%.2f s: %s%sthe device is back after %.2f s", at_s, ev.text,
+                         *ev.text ? ": " : "", (double)ev.value / r->actual.rate_hz);
         } else if (ev.type == TAKT_EVENT_BYPASSED) {
-            tell(r, "%.2f s: the effects take too long and are bypassed; tried again in %.2f s",
-                 at_s, (double)ev.value / r->actual.rate_hz);
+            running_tell(
+                r, "%.2f s: the effects take too long and are bypassed; tried again in %.2f s",
+                at_s, (double)ev.value / r->actual.rate_hz);
         } else if (ev.type == TAKT_EVENT_RESTORED) {
-            tell(r, "%.2f s: the effects are heard again after %.2f s", at_s,
-                 (double)ev.value / r->actual.rate_hz);
+            running_tell(r, "%.2f s: the effects are heard again after %.2f s", at_s,
+                         (double)ev.value / r->actual.rate_hz);
         } else if (ev.type == TAKT_EVENT_LOG && (o->verbose || ev.code)) {
-            tell(r, "%s", ev.text);
+            running_tell(r, "%s", ev.text);
         } else if (o->verbose && ev.type == TAKT_EVENT_XRUN && ev.value) {
-            tell(r, "%.2f s: the device lost %llu frames", at_s, (unsigned long long)ev.value);
+            running_tell(r, "%.2f s: the device lost %llu frames", at_s,
+                         (unsigned long long)ev.value);
         } else if (o->verbose && ev.type == TAKT_EVENT_XRUN) {
-            tell(r, "%.2f s: the device was late, and lost nothing", at_s);
+            running_tell(r, "%.2f s: the device was late, and lost nothing", at_s);
         } else if (o->verbose && ev.type == TAKT_EVENT_HOST_BLOCK) {
-            tell(r, "%.2f s: the device's block is %llu frames from now on", at_s,
-                 (unsigned long long)ev.value);
+            running_tell(r, "%.2f s: the device's block is %llu frames from now on", at_s,
+                         (unsigned long long)ev.value);
         } else if (o->verbose) {
-            tell(r, "%.2f s: %s", at_s, takt_event_name(ev.type));
+            running_tell(r, "%.2f s: %s", at_s, takt_event_name(ev.type));
         }
     }
 }
@@ -97,36 +97,38 @@ static void check_stdout(struct running *r)
     r->failed |= state == OUTPUT_FAILED;
 }
 
-static void take_readings(struct running *r)
-{
-    const struct options *o = r->session->options;
-    while (!r->ends && takt_ring_read(r->readings, r->latest, 1)) {
-        if (o->quiet)
-            continue;
-        if (o->json) {
-            view_json_line(r, r->latest);
-        } else if (!r->terminal.live && r->latest->time_s >= r->next_text_s) {
-            view_text_line(r, r->latest);
-            r->next_text_s += text_every_s;
-        }
-        check_stdout(r);
-    }
-}
-
 /* ---- The main thread --------------------------------------------------------------------------
  */
 
 static void take_signal(struct running *r)
 {
     int signal = signals_next(&r->session->signals);
-    if (!signal)
-        return;
-    if (signal == SIGTSTP) {
+    if (signal == SIGTSTP)
         terminal_end(&r->terminal); /* the shell gets it back whole */
-        raise(SIGSTOP);
-        return;
+    if (signals_ends(signal))
+        r->session->stopped_by_user = r->ends = true;
+}
+
+/* Only in the foreground: from elsewhere a read would stop us. */
+static void take_keys(struct running *r)
+{
+    struct session *s = r->session;
+    char keys[64];
+    ssize_t n = s->key && r->terminal.echo_off ? read(STDIN_FILENO, keys, sizeof keys) : 0;
+    for (ssize_t i = 0; i < n; i++) {
+        if (keys[i] == '\033') { /* arrows and the like do nothing: to their last letter */
+            i += i + 1 < n && (keys[i + 1] == '[' || keys[i + 1] == 'O');
+            while (++i < n && !(keys[i] >= '@' && keys[i] <= '~'))
+                ;
+            continue;
+        }
+        if (keys[i] == 'q' || keys[i] == 'Q' || keys[i] == 4) {
+            s->stopped_by_user = r->ends = true;
+            return;
+        }
+        s->key(s, keys[i]);
+        r->is_stale = true;
     }
-    r->session->stopped_by_user = r->ends = true;
 }
 
 static void watch(struct running *r)
@@ -134,23 +136,34 @@ static void watch(struct running *r)
     const struct options *o = r->session->options;
     bool draws = r->terminal.live && !o->json && !o->quiet;
     int64_t next_draw_ns = 0;
-    struct pollfd fds[] = {{.fd = takt_stream_event_fd(r->stream), .events = POLLIN},
-                           {.fd = r->session->signals.fd, .events = POLLIN}};
+    struct pollfd fds[3 + 2 * PIPES_MAX] = {
+        {.fd = takt_stream_event_fd(r->stream), .events = POLLIN},
+        {.fd = r->session->signals.fd, .events = POLLIN},
+        {.fd = -1, .events = POLLIN}};
     while (!r->ends) {
         enum takt_state state = takt_stream_state(r->stream);
         bool over = state == TAKT_STATE_STOPPED || state == TAKT_STATE_STUCK;
         take_events(r);
-        take_readings(r);
-        if (draws && !r->ends && (over || takt_now_ns() >= next_draw_ns)) {
+        bool more = pipes_take(r);
+        analyses_take(r, false);
+        check_stdout(r);
+        misses_tell(r);
+        voice_tell(r);
+        if (draws && !r->ends && (over || r->is_stale || takt_now_ns() >= next_draw_ns)) {
             view_draw(r);
+            r->is_stale = false;
             check_stdout(r);
             next_draw_ns = takt_now_ns() + REDRAW_MS * INT64_C(1000000);
         }
         if (over)
             break;
-        poll(fds, 2, o->fast ? FAST_POLL_MS : REDRAW_MS);
+        fds[2].fd = r->session->key && r->terminal.echo_off ? STDIN_FILENO : -1;
+        nfds_t count = 3 + (nfds_t)pipes_poll(r, fds + 3);
+        poll(fds, count, more ? 0 : o->fast ? FAST_POLL_MS : REDRAW_MS);
         if (fds[1].revents)
             take_signal(r);
+        if (fds[2].revents)
+            take_keys(r);
     }
 }
 
@@ -166,6 +179,7 @@ static int make(struct running *r)
     struct session *s = r->session;
     struct takt_error e;
     s->stream.process = running_process;
+    s->stream.after = s->analysis_count ? running_after : NULL;
     s->stream.arg = r;
     if (takt_stream_create(&s->stream, &r->stream, &e) < 0)
         return complain(s->options, e.code == TAKT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED, "%s",
@@ -181,13 +195,24 @@ static int make(struct running *r)
     r->latest = calloc(1, r->reading_bytes);
     struct takt_level_cfg level = {.channels = r->channels, .rate_hz = r->actual.rate_hz};
     struct takt_ring_cfg ring = {.elem_bytes = r->reading_bytes, .capacity = READINGS};
+    struct takt_ring_cfg misses = {.elem_bytes = sizeof(struct takt_miss), .capacity = READINGS};
     if (!r->scratch || !r->latest || takt_level_create(&level, &r->level, &e) < 0 ||
-        takt_ring_create(&ring, &r->readings, &e) < 0)
+        takt_ring_create(&ring, &r->readings, &e) < 0 ||
+        takt_ring_create(&misses, &r->misses, &e) < 0)
         return complain(s->options, EXIT_FAILED, "out of memory");
+    int status = analyses_begin(r);
+    if (!status && s->voice)
+        status = voice_begin(r);
+    if (!status)
+        status = pipes_begin(r);
+    if (status)
+        return status;
     const char *in = r->actual.in_device, *out = r->actual.out_device;
     snprintf(r->title, sizeof r->title, "%s%s%s", in, *in && *out ? " -> " : "", out);
     if (s->title)
         snprintf(r->title, sizeof r->title, "%s", s->title);
+    if (s->key && s->default_in && !strncmp(in, "sim:", 4)) /* the line above it scrolls away */
+        snprintf(r->title, sizeof r->title, "%s, simulated: no sound card in use", in);
     make_printable(r->title);
     return 0;
 }
@@ -199,11 +224,19 @@ static void stop(struct running *r)
     struct takt_error e;
     sigset_t ours;
     atomic_store(&r->leaves, true);
+    analyses_leave(r);
+    pipes_leave(r);
     terminal_end(&r->terminal);
     sigprocmask(SIG_SETMASK, &r->session->signals.before, &ours);
     int err = takt_stream_stop(r->stream);
     sigprocmask(SIG_SETMASK, &ours, NULL);
     take_events(r);
+    analyses_take(r, false); /* so that there is room for the last of them */
+    analyses_stop(r);
+    pipes_finish(r);
+    voice_finish(r);
+    misses_tell_rest(r);
+    check_stdout(r);
     takt_stream_error(r->stream, &e);
     if (err < 0 && !r->failed) {
         complain(r->session->options, EXIT_FAILED, "%s", e.text);
@@ -215,8 +248,8 @@ static int run(struct running *r)
 {
     struct session *s = r->session;
     const struct options *o = s->options;
-    int status = make(r);
-    if (status)
+    int status = o->html ? whole_file_check(o, o->html) : 0;
+    if (status || (status = make(r)))
         return status;
     note_simulated(r);
     if (takt_stream_start(r->stream) < 0) {
@@ -228,31 +261,44 @@ static int run(struct running *r)
     stop(r);
     takt_stream_actual(r->stream, &r->actual); /* a server may have changed it */
     takt_contract_read(takt_stream_contract(r->stream), &s->contract);
-    takt_stream_recording(r->stream, &s->recording);
+    if (!s->voice)
+        takt_stream_recording(r->stream, &s->recording);
+    if (o->html && page_write(o, o->html, report_html, r) == 0)
+        r->html = o->html;
+    r->failed |= o->html && !r->html;
     if (o->json)
         summary_json(r);
     else if (!o->quiet && !s->no_summary)
         summary_text(r);
     check_stdout(r);
-    return r->failed ? EXIT_FAILED : EXIT_OK;
+    return r->failed || r->pipe_failed ? EXIT_FAILED : EXIT_OK;
 }
 
 int session_run(struct session *s)
 {
-    struct running r = {.session = s, .next_text_s = text_every_s};
+    struct running r = {.session = s, .next_text_s = 1};
     signals_take(&s->signals);
     terminal_init(&r.terminal);
+    r.terminal.has_keys = s->key;
     int status = run(&r);
     terminal_end(&r.terminal);
     takt_stream_destroy(r.stream);
+    analyses_end(&r);
+    voice_end(s->voice);
+    uint64_t dropped = pipes_dropped(&r);
     takt_level_destroy(r.level);
     takt_ring_destroy(r.readings);
+    takt_ring_destroy(r.misses);
     free(r.scratch);
+    free(r.held);
     free(r.latest);
     signals_give_back(&s->signals);
     if (!status && s->options->strict && s->recording.lost_frames)
         return complain(s->options, EXIT_BROKEN, "--strict: %llu frames of the recording are lost",
                         (unsigned long long)s->recording.lost_frames);
+    if (!status && s->options->strict && dropped)
+        return complain(s->options, EXIT_BROKEN, "--strict: %llu frames for a pipe are dropped",
+                        (unsigned long long)dropped);
     return status ? status : session_verdict(s->options, &s->contract);
 }
 

@@ -1,13 +1,17 @@
 /*
  * session.h - runs one stream from the command line: its callback with the chain and the level
- * meter, the live view or the lines beside it, Ctrl-C, events, and the summary at the end.
+ * meter, the analyses beside it, the live view or the lines, Ctrl-C, events, and the summary at the
+ * end.
  */
 #ifndef CMD_SESSION_H
 #define CMD_SESSION_H
 
+#include "analysis.h"
 #include "chain.h"
 #include "options.h"
 #include "signals.h"
+
+struct voice; /* voice.h */
 
 struct session {
     const struct options *options;
@@ -16,9 +20,17 @@ struct session {
     uint64_t source_frames;        /* how long the source is; 0: unknown, or it has no end */
     struct chain *chain;           /* may be NULL */
     bool default_in, default_out;  /* nobody has named them: it is told when they are simulated */
+    struct voice *voice;           /* what is spoken goes there; output null:; may be NULL */
     bool mixes;                    /* every input channel is heard on every output channel */
     bool outlives_sink;            /* goes on when its recording fails; the status tells of it */
     bool no_summary;               /* for a part of something longer; not with --json */
+    bool no_level_lines;           /* the analyses' are enough; the levels are in the summary */
+    bool no_level_picture;
+    void (*key)(struct session *s, int key); /* a key was pressed; NULL: keys do nothing */
+    void *keys_of;                           /* key's own */
+    const char *keys_text;                   /* what they do, for the picture's last line */
+    struct analysis *analyses[ANALYSES_MAX]; /* by session_attach */
+    int analysis_count;
     /* Set by session_run: */
     bool stopped_by_user, sink_failed;
     struct takt_contract_snapshot contract;
@@ -27,6 +39,9 @@ struct session {
     /* Its own: */
     struct signals signals;
 };
+
+/* Before session_run; a has to stay until it returns. Lines of one time come in this order. */
+void session_attach(struct session *s, struct analysis *a);
 
 /* Runs it to its end. Returns the exit status. */
 int session_run(struct session *s);

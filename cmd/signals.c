@@ -21,6 +21,13 @@ int signals_next(struct signals *s)
     return read(s->fd, &signal, sizeof signal) == sizeof signal ? (int)signal.ssi_signo : 0;
 }
 
+bool signals_ends(int signal)
+{
+    if (signal == SIGTSTP)
+        raise(SIGSTOP);
+    return signal && signal != SIGTSTP;
+}
+
 void signals_give_back(struct signals *s)
 {
     if (s->fd >= 0)

@@ -2,13 +2,12 @@
  * What a run came to: one JSON line, or some for people. The JSON names are the same in all verbs
  * and versions; new ones may be added.
  */
-#include "json.h"
 #include "running.h"
 
 #include <math.h>
 #include <stdio.h>
 
-enum { LATEST_MISSES = 16 };
+enum { SHOWN_MISSES = 16 };
 
 static const char *ended_by(const struct running *r)
 {
@@ -23,21 +22,16 @@ static const char *ended_by(const struct running *r)
 
 static void json_misses(struct json *j, const struct running *r)
 {
-    struct takt_miss misses[LATEST_MISSES];
-    int n = takt_contract_last_misses(takt_stream_contract(r->stream), misses, LATEST_MISSES);
+    struct takt_miss misses[TAKT_MISSES_KEPT];
+    int n = takt_contract_last_misses(takt_stream_contract(r->stream), misses, TAKT_MISSES_KEPT);
     json_open(j, "last_misses", '[');
     for (int i = 0; i < n; i++) {
         json_open(j, NULL, '{');
-        json_string(j, "cause", takt_miss_name(misses[i].cause));
-        json_int(j, "position", (int64_t)misses[i].position);
-        json_number(j, "time_s", (double)misses[i].position / r->actual.rate_hz, 6);
-        json_number(j, "lateness_us", (double)misses[i].lateness_ns / 1e3, 3);
-        json_number(j, "duration_us", (double)misses[i].duration_ns / 1e3, 3);
-        json_number(j, "slack_us", (double)misses[i].slack_ns / 1e3, 3);
-        json_int(j, "lost_frames", (int64_t)misses[i].lost_frames);
+        misses_fields(j, r, &misses[i]);
         json_close(j, '}');
     }
     json_close(j, ']');
+    json_int(j, "misses_skipped", (int64_t)r->misses_skipped);
 }
 
 static void json_channels(struct json *j, const struct running *r)
@@ -124,6 +118,33 @@ static void text_health(const struct running *r)
     printf("\n");
 }
 
+/* Of the whole process: a program of ours has one stream. */
+static void json_guard(struct json *j)
+{
+    struct takt_guard_totals t;
+    takt_guard_totals(&t);
+    if (t.mode == TAKT_GUARD_OFF)
+        return;
+    json_open(j, "guard", '{');
+    json_string(j, "mode", takt_guard_mode_name(t.mode));
+    json_int(j, "cycles", (int64_t)t.cycles);
+    json_int(j, "found", (int64_t)t.found);
+    for (int k = 0; k < TAKT_GUARD_KINDS; k++)
+        json_int(j, takt_guard_kind_name((enum takt_guard_kind)k), (int64_t)t.kinds[k]);
+    json_close(j, '}');
+}
+
+static void text_guard(void)
+{
+    struct takt_guard_totals t;
+    takt_guard_totals(&t);
+    if (t.mode == TAKT_GUARD_OFF)
+        return;
+    printf("guard: %llu finding%s in %llu cycles%s\n", (unsigned long long)t.found,
+           t.found == 1 ? "" : "s", (unsigned long long)t.cycles,
+           t.found ? "; takt check shows where" : "");
+}
+
 static void json_sched(struct json *j, const struct running *r)
 {
     struct takt_sched sched;
@@ -148,7 +169,7 @@ void summary_json(const struct running *r)
     json_string(&j, "verb", r->session->options->verb);
     json_string(&j, "version", takt_version());
     json_string(&j, "in", a->in_device);
-    json_string(&j, "out", a->out_device);
+    json_string(&j, "out", r->session->voice ? r->session->voice->path : a->out_device);
     json_string(&j, "clock", a->clock == TAKT_CLOCK_VIRTUAL ? "virtual" : "real");
     json_string(&j, "ended_by", ended_by(r));
     json_number(&j, "seconds", (double)frames / a->rate_hz, 6);
@@ -177,9 +198,15 @@ void summary_json(const struct running *r)
     if (r->session->recording.buffer_frames)
         json_recording(&j, r);
     json_channels(&j, r);
+    analyses_json(r, &j);
+    voice_summary_json(r, &j);
+    pipes_json(r, &j);
     json_events(&j, r);
     json_health(&j, r);
+    json_guard(&j);
     json_sched(&j, r);
+    if (r->html)
+        json_string(&j, "html", r->html);
     json_close(&j, '}');
     json_end_line(&j);
 }
@@ -204,7 +231,7 @@ static void text_details(const struct running *r)
 {
     const struct takt_stream_actual *a = &r->actual;
     struct takt_sched sched;
-    struct takt_miss misses[LATEST_MISSES];
+    struct takt_miss misses[SHOWN_MISSES];
     char text[512];
     takt_stream_sched(r->stream, &sched);
     printf("  thread   %s %d%s%s%s\n", takt_policy_name(sched.policy), sched.priority,
@@ -217,11 +244,13 @@ static void text_details(const struct running *r)
         printf("  buffer   %g s for the disk, %.1f MB%s, at most %.3f s in use\n", rec->buffer_s,
                (double)rec->buffer_bytes / 1e6, rec->buffer_locked ? " locked" : " not locked",
                (double)rec->fullest_frames / r->actual.rate_hz);
-    int n = takt_contract_last_misses(takt_stream_contract(r->stream), misses, LATEST_MISSES);
+    int n = takt_contract_last_misses(takt_stream_contract(r->stream), misses, SHOWN_MISSES);
     for (int i = 0; i < n; i++) {
         takt_miss_text(&misses[i], text, sizeof text);
         printf("  miss     %s\n", text);
     }
+    if (n && misses[0].number)
+        printf("  miss     and %llu before these\n", (unsigned long long)misses[0].number);
 }
 
 void summary_text(const struct running *r)
@@ -239,6 +268,9 @@ void summary_text(const struct running *r)
         printf("  channel %u: rms %.2f dBFS, peak %.2f dBFS, %llu clip%s\n", c + 1,
                l.total_rms_dbfs, l.peak_dbfs, (unsigned long long)l.clips, l.clips == 1 ? "" : "s");
     }
+    analyses_text(r);
+    voice_summary_text(r);
+    pipes_text(r);
     takt_contract_text(&r->session->contract, text, sizeof text);
     fputs(text, stdout);
     if (r->actual.bridge_frames)
@@ -250,6 +282,9 @@ void summary_text(const struct running *r)
                (unsigned long long)r->actual.bridge_gaps, r->actual.bridge_gaps == 1 ? "" : "s");
     text_losses(r);
     text_health(r);
+    text_guard();
     if (r->session->options->verbose)
         text_details(r);
+    if (r->html)
+        printf("The report is %s\n", r->html);
 }

@@ -9,6 +9,7 @@
 
 #include <langinfo.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,17 @@ static void measure(struct terminal *t)
     t->rows = known ? w.ws_row : 24;
 }
 
+/* COLORTERM is what terminals with all colours set; some are told by their name. */
+static enum terminal_depth find_depth(const char *kind)
+{
+    const char *colours = getenv("COLORTERM");
+    if (colours && (!strcmp(colours, "truecolor") || !strcmp(colours, "24bit")))
+        return TERMINAL_TRUE;
+    if (strstr(kind, "direct") || strstr(kind, "truecolor"))
+        return TERMINAL_TRUE;
+    return strstr(kind, "256color") ? TERMINAL_256 : TERMINAL_PLAIN;
+}
+
 void terminal_init(struct terminal *t)
 {
     const char *kind = getenv("TERM"), *plain = getenv("NO_COLOR");
@@ -34,6 +46,7 @@ void terminal_init(struct terminal *t)
     setlocale(LC_CTYPE, "");
     t->live = isatty(STDOUT_FILENO) && kind && *kind && strcmp(kind, "dumb") != 0;
     t->colours = t->live && !(plain && *plain);
+    t->depth = t->colours ? find_depth(kind) : TERMINAL_PLAIN;
     t->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
     measure(t);
 }
@@ -147,6 +160,56 @@ static void go_to_top(struct terminal *t)
     append_text(t, "\r");
 }
 
+/* ---- Crashes ----------------------------------------------------------------------------------
+ */
+
+/* Signals that end the program without a word to anybody: they give the terminal back first. */
+static const int crashes[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGABRT, SIGQUIT,
+                              SIGTRAP, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU};
+enum { CRASHES = sizeof crashes / sizeof *crashes };
+static struct sigaction before_crash[CRASHES];
+static struct termios crash_before;
+static volatile sig_atomic_t crash_is_ready, crash_has_echo;
+
+/* On whatever thread; only what a handler may call. What was to happen then does. */
+static void give_back_and_crash(int signal)
+{
+    static const char cursor[] = "\r\n\033[?25h";
+    if (crash_is_ready) {
+        crash_is_ready = false;
+        ssize_t n = write(STDOUT_FILENO, cursor, sizeof cursor - 1);
+        (void)n;
+        if (crash_has_echo)
+            tcsetattr(STDIN_FILENO, TCSANOW, &crash_before);
+    }
+    for (int i = 0; i < CRASHES; i++)
+        if (crashes[i] == signal)
+            sigaction(signal, &before_crash[i], NULL);
+    raise(signal); /* delivered when this handler returns */
+}
+
+static void crash_begin(void)
+{
+    if (crash_is_ready)
+        return;
+    struct sigaction handler = {.sa_handler = give_back_and_crash};
+    for (int i = 0; i < CRASHES; i++) {
+        sigaction(crashes[i], &handler, &before_crash[i]);
+        if (before_crash[i].sa_handler == SIG_IGN) /* as a shell leaves it to what it runs behind */
+            sigaction(crashes[i], &before_crash[i], NULL);
+    }
+    crash_is_ready = true;
+}
+
+static void crash_end(void)
+{
+    if (!crash_is_ready)
+        return;
+    crash_is_ready = crash_has_echo = false;
+    for (int i = 0; i < CRASHES; i++)
+        sigaction(crashes[i], &before_crash[i], NULL);
+}
+
 /* What is typed would tear the picture, and so would Ctrl-C, at which the kernel throws away what
  * the terminal has not read yet. Never from the background, where asking would stop us. */
 static void stop_echo(struct terminal *t)
@@ -157,12 +220,20 @@ static void stop_echo(struct terminal *t)
     t->before = now;
     now.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
     now.c_lflag |= NOFLSH;
+    if (t->has_keys) {
+        now.c_lflag &= ~(tcflag_t)ICANON;
+        now.c_cc[VMIN] = 0; /* a read never waits */
+        now.c_cc[VTIME] = 0;
+    }
+    crash_before = t->before;
+    crash_has_echo = true;
     t->echo_off = tcsetattr(STDIN_FILENO, TCSANOW, &now) == 0;
 }
 
 void terminal_begin(struct terminal *t)
 {
     measure(t);
+    crash_begin();
     stop_echo(t);
     t->used = 0;
     append_text(t, "\033[?25l");
@@ -174,12 +245,17 @@ void terminal_line(struct terminal *t, const char *format, ...)
 {
     char line[4096];
     va_list args;
-    /* Never taller than the terminal, or it would scroll at each redraw. */
-    if (t->line_count >= t->rows || t->line_count == TERMINAL_LINES_MAX)
-        return;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    terminal_ready_line(t, line);
+}
+
+void terminal_ready_line(struct terminal *t, const char *line)
+{
+    /* Never taller than the terminal, or it would scroll at each redraw. */
+    if (t->line_count >= t->rows || t->line_count == TERMINAL_LINES_MAX)
+        return;
     if (t->line_count)
         append_text(t, "\r\n");
     t->cells[t->line_count++] = append_cut(t, line);
@@ -211,6 +287,7 @@ void terminal_end(struct terminal *t)
     }
     if (t->echo_off && tcgetpgrp(STDIN_FILENO) == getpgrp())
         tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
+    crash_end();
     t->echo_off = false;
     t->drawn = 0;
     free(t->buffer);

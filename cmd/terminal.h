@@ -8,7 +8,8 @@
  *     terminal_end(&t);
  *
  * A picture is a list of lines; each is cut to the terminal's width, and the picture to its height.
- * While one stands, what is typed is not shown and the cursor is hidden.
+ * While one stands, what is typed is not shown and the cursor is hidden. A crash gives the terminal
+ * back, too.
  */
 #ifndef CMD_TERMINAL_H
 #define CMD_TERMINAL_H
@@ -19,16 +20,21 @@
 
 enum { TERMINAL_LINES_MAX = 128 };
 
+/* None at all, the 256 of xterm, or any, as COLORTERM and TERM say. */
+enum terminal_depth { TERMINAL_PLAIN, TERMINAL_256, TERMINAL_TRUE };
+
 struct terminal {
     bool live;    /* stdout is a terminal that can move its cursor */
     bool colours; /* and NO_COLOR is not set */
     bool utf8;
-    int columns, rows; /* to be used */
+    enum terminal_depth depth; /* of colours that are given as 0xRRGGBB */
+    int columns, rows;         /* to be used */
     char *buffer;
     size_t used, size;
     int line_count;                /* of the picture being made */
     int cells[TERMINAL_LINES_MAX]; /* that each of its lines takes */
     int drawn;                     /* lines of the picture that stands there */
+    bool has_keys;                 /* keys are to be read one by one while a picture stands */
     bool echo_off;                 /* and before is what to set again */
     struct termios before;
 };
@@ -39,6 +45,8 @@ void terminal_init(struct terminal *t);
 void terminal_begin(struct terminal *t);
 void terminal_line(struct terminal *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The same of any length, and without a format. */
+void terminal_ready_line(struct terminal *t, const char *line);
 /* Puts it over the one before. */
 void terminal_show(struct terminal *t);
 /* Takes the picture away, so that lines can be written; the next one stands below them. */

@@ -7,6 +7,7 @@
  */
 #include "bench.h"
 #include "output.h"
+#include "page.h"
 #include "verbs.h"
 #include "whole_file.h"
 
@@ -80,22 +81,6 @@ static int measure_all(struct bench *b)
     return EXIT_OK;
 }
 
-static int write_picture(const struct bench *b, const char *path)
-{
-    char *page = NULL;
-    size_t size = 0;
-    FILE *to = open_memstream(&page, &size);
-    if (to)
-        bench_html(b, to);
-    if (!to || ferror(to) || fclose(to) != 0) {
-        free(page);
-        return complain(b->options, EXIT_FAILED, "%s: out of memory", path);
-    }
-    int status = whole_file_write(b->options, path, page, size);
-    free(page);
-    return status;
-}
-
 static int run(struct bench *b, const char *html)
 {
     signals_take(&b->signals);
@@ -104,7 +89,7 @@ static int run(struct bench *b, const char *html)
     int status = measure_all(b);
     terminal_end(&b->terminal);
     if (html && b->end == BENCH_DONE) {
-        int written = write_picture(b, html);
+        int written = page_write(b->options, html, bench_html, b);
         html = written ? NULL : html;
         status = status ? status : written;
     } else {
@@ -137,7 +122,7 @@ int verb_bench(struct options *o)
     if (html && (status = whole_file_check(o, html)))
         return status;
     terminal_init(&b.terminal);
-    bench_machine_read(&b.machine);
+    machine_read(&b.machine);
     note_simulated(&b);
     return run(&b, html);
 }

@@ -50,6 +50,16 @@ static uint32_t rate_of(const struct takt_stream_cfg *stream)
     return a.rate_hz;
 }
 
+int verb_is_no_sound(const struct options *o, const char *name, const char *path,
+                     const char *source, const char *sink)
+{
+    if (are_one_file(source, path) ||
+        (sink && (!strcmp(path_of(sink), path) || are_one_file(path, sink))))
+        return complain(o, EXIT_USAGE, "%s %s: that is the sound itself; name another file", name,
+                        path);
+    return 0;
+}
+
 int verb_session(const struct options *o, struct session *s, const char *source, const char *sink)
 {
     struct takt_device_info in;
@@ -61,6 +71,9 @@ int verb_session(const struct options *o, struct session *s, const char *source,
     if (sink && are_one_file(source, sink))
         return complain(o, EXIT_USAGE, "%s: it is the source, too; name another file to write",
                         sink);
+    int status = o->html ? verb_is_no_sound(o, "--html", o->html, source, sink) : 0;
+    if (status)
+        return status;
     if (o->fast && !o->seconds && known && !is_file(&in) && !in.frames)
         return complain(o, EXIT_USAGE, "--fast: %s has no end; say how long with -t SECONDS",
                         source);
@@ -78,6 +91,20 @@ int verb_session(const struct options *o, struct session *s, const char *source,
         s->stream.length_frames = frames < 1 ? 1 : (uint64_t)frames;
     }
     return 0;
+}
+
+int verb_listen(const struct options *o, struct session *s)
+{
+    static struct takt_defaults defaults; /* the session keeps the name */
+    int status = verb_words(o, 0, 1, "[SOURCE]");
+    if (status)
+        return status;
+    if (o->word_count && o->in)
+        return complain(o, EXIT_USAGE, "%s and -i %s: one source is enough", o->words[0], o->in);
+    takt_defaults_get(&defaults);
+    const char *source = o->word_count ? o->words[0] : o->in;
+    s->default_in = !source;
+    return verb_session(o, s, source ? source : defaults.in_device, NULL);
 }
 
 bool verb_is_recording(const char *id)

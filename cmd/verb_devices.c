@@ -161,10 +161,7 @@ static int follow(const struct options *o, struct takt_device_watch *w, struct s
                           ? 100000
                           : (int)(left_ns / 1000000) + 1;
         poll(fds, 3, left_ns > 0 ? wait_ms : 0);
-        int signal = signals_next(signals);
-        if (signal == SIGTSTP)
-            raise(SIGSTOP);
-        else if (signal)
+        if (signals_ends(signals_next(signals)))
             break;
     } while (!fds[2].revents && left_ns > 0);
     return count;

@@ -10,14 +10,16 @@ static void print_option(const struct option_info *i)
     printf("  %-24s %s\n", head, i->meaning);
 }
 
+/* All but --help, which who reads this knows, and is the only one of takt help itself. */
 static int help_on_verb(const struct verb *v)
 {
     printf("takt %s%s%s - %s\n", v->name, *v->usage ? " " : "", v->usage, v->meaning);
     if (*v->more)
-        printf("\n%s", v->more);
+        printf("%s", v->more);
     printf("\n");
     for (const struct option_info *i = option_infos; i->names; i++)
-        if (option_in(i, v->options))
+        if (option_in(i, v->options) &&
+            (v->run == verb_help || strcmp(i->names, "-h, --help") != 0))
             print_option(i);
     return EXIT_OK;
 }

@@ -88,11 +88,7 @@ static bool wait_for_one(struct trip *t, int64_t end_ns)
             takt_stream_time_ns(t->stream) >= end_ns)
             return takt_roundtrip_done(t->roundtrip); /* a virtual clock is fast */
         poll(fds, 2, t->options->fast ? FAST_POLL_MS : POLL_MS);
-        int signal = signals_next(&t->signals);
-        if (signal == SIGTSTP)
-            raise(SIGSTOP);
-        else
-            t->stopped_by_user |= signal != 0;
+        t->stopped_by_user |= signals_ends(signals_next(&t->signals));
         if (t->stopped_by_user)
             return false;
     }

@@ -25,14 +25,18 @@ int verb_run(struct options *o)
     if (status)
         return status;
     struct chain chain = {.count = 0};
-    for (int i = first; i < o->word_count - last; i++)
-        if ((status = chain_add_word(&chain, o, o->words[i])))
-            return status;
+    for (int i = first; !status && i < o->word_count - last; i++)
+        status = strncmp(o->words[i], "pipe:", 5) ? chain_add_word(&chain, o, o->words[i])
+                                                  : chain_add_pipe(&chain, o, o->words[i] + 5);
     const char *source = o->in ? o->in : o->words[0];
     const char *sink = o->out ? o->out : o->words[o->word_count - 1];
     struct session s = {.chain = &chain};
-    status = verb_session(o, &s, source, sink);
-    if (!s.stream.out.device_format)
+    if (!status)
+        status = verb_session(o, &s, source, sink);
+    if (!status && !s.stream.out.device_format)
         s.stream.out.device_format = inherited_format(source, sink);
-    return status ? status : session_run(&s);
+    if (!status)
+        status = session_run(&s);
+    chain_free(&chain);
+    return status;
 }

@@ -75,7 +75,7 @@ static void watch_over(uint64_t seed)
 
 /* ---- Telling --------------------------------------------------------------------------------- */
 
-static void print_json(const struct takt_simulate_report *r, const char *type)
+static void print_json(const struct takt_simulate_report *r, const char *type, const char *end)
 {
     struct json j = {.to = stdout};
     char hash[20];
@@ -83,6 +83,8 @@ static void print_json(const struct takt_simulate_report *r, const char *type)
     json_open(&j, NULL, '{');
     json_string(&j, "type", type);
     json_string(&j, "verb", "sim");
+    if (end)
+        json_string(&j, "ended_by", end);
     json_int(&j, "seed", (int64_t)r->seed);
     json_number(&j, "virtual_hours", r->virtual_hours, 6);
     json_int(&j, "scenarios", (int64_t)r->scenarios);
@@ -109,7 +111,7 @@ static void print_json(const struct takt_simulate_report *r, const char *type)
     json_end_line(&j);
 }
 
-static void print_text(const struct takt_simulate_report *r, int64_t took_ns)
+static void print_text(const struct takt_simulate_report *r, int64_t took_ns, bool is_cut)
 {
     double took_s = (double)took_ns / 1e9;
     printf("seed %llu: %.3f virtual hours in %.1f s, %.0f times as fast as time\n",
@@ -123,7 +125,7 @@ static void print_text(const struct takt_simulate_report *r, int64_t took_ns)
     for (int f = 0; f < TAKT_FAULTS; f++)
         printf("%s %s %llu", f ? "," : "", takt_fault_name((enum takt_fault)f),
                (unsigned long long)r->faults[f]);
-    printf("\n  no invariant broken\n");
+    printf("\n  no invariant broken%s\n", is_cut ? " until you stopped it" : "");
 }
 
 /* ---- The verb -------------------------------------------------------------------------------- */
@@ -132,14 +134,10 @@ static bool progress(const struct takt_simulate_report *r, void *arg)
 {
     struct simulation *s = arg;
     const struct options *o = s->options;
-    int signal = signals_next(&s->signals);
-    if (signal == SIGTSTP)
-        raise(SIGSTOP);
-    else
-        s->stopped_by_user |= signal != 0;
+    s->stopped_by_user |= signals_ends(signals_next(&s->signals));
     alarm(PATIENCE_S);
     if (o->json && !o->quiet && r->virtual_hours >= s->next_hours) {
-        print_json(r, "progress");
+        print_json(r, "progress", NULL);
         s->next_hours = r->virtual_hours + o->hours / 10;
     }
     return !s->stopped_by_user && output_flush() == OUTPUT_WELL;
@@ -154,7 +152,7 @@ static int tell(const struct simulation *s, const struct takt_simulate_report *r
 {
     const struct options *o = s->options;
     if (o->json)
-        print_json(r, "summary");
+        print_json(r, "summary", r->broken ? "broken" : s->stopped_by_user ? "user" : "done");
     if (r->broken) {
         fprintf(stderr,
                 "takt: sim: seed %llu scenario %llu step %llu: %s; "
@@ -165,7 +163,7 @@ static int tell(const struct simulation *s, const struct takt_simulate_report *r
         return EXIT_FAILED;
     }
     if (!o->json && !o->quiet)
-        print_text(r, took_ns);
+        print_text(r, took_ns, s->stopped_by_user);
     return EXIT_OK;
 }
 

@@ -19,9 +19,13 @@ extern const struct verb verbs[]; /* ends with a NULL name */
 
 int verb_devices(struct options *o);
 int verb_meter(struct options *o);
+int verb_tune(struct options *o);
+int verb_spectrum(struct options *o);
+int verb_beat(struct options *o);
 int verb_play(struct options *o);
 int verb_record(struct options *o);
 int verb_run(struct options *o);
+int verb_dashboard(struct options *o); /* takt alone, on a terminal */
 int verb_demo(struct options *o);
 int verb_bench(struct options *o);
 int verb_latency(struct options *o);
@@ -39,6 +43,14 @@ int verb_words(const struct options *o, int least, int most, const char *usage);
  * channels. -c counts the sink's channels, or a meter's; a recording is read with all it has.
  * 0, or EXIT_USAGE after saying why: a --fast without end, a sink that is the source. */
 int verb_session(const struct options *o, struct session *s, const char *source, const char *sink);
+
+/* The session of a verb that only listens: to its [SOURCE], to what -i names, or to the default
+ * input. 0, or EXIT_USAGE after saying why: two sources, or as verb_session. */
+int verb_listen(const struct options *o, struct session *s);
+
+/* A picture shall not take the place of the sound. 0, or EXIT_USAGE after saying why. */
+int verb_is_no_sound(const struct options *o, const char *name, const char *path,
+                     const char *source, const char *sink);
 
 /* A file that need not be there yet cannot be asked, but has a name without a scheme. */
 bool verb_is_recording(const char *id);

@@ -3,7 +3,6 @@
  * pipe, JSON lines where asked for. The picture gives up what is least needed as the terminal gets
  * smaller: details, progress, scale, bars; numbers and misses stay.
  */
-#include "json.h"
 #include "running.h"
 
 #include <stdio.h>
@@ -11,6 +10,8 @@
 
 /* Columns from which on there is room for: */
 enum { BARS = 30, CLIPS = 44, DETAILS = 66 };
+/* Of the last misses, so many are shown at most. */
+enum { MISSES_MOST = 8 };
 
 void view_json_line(const struct running *r, const struct reading *now)
 {
@@ -47,6 +48,25 @@ void view_text_line(const struct running *r, const struct reading *now)
         printf("  misses %llu, worst slack %.2f ms", (unsigned long long)k.misses_total,
                (double)k.slack_ns_min / 1e6);
     putchar('\n');
+}
+
+void view_reading(struct running *r, const struct reading *now)
+{
+    const double text_every_s = 1;
+    const struct options *o = r->session->options;
+    voice_tell_before(r, now->segments);
+    if (o->quiet)
+        return;
+    if (r->actual.clock == TAKT_CLOCK_VIRTUAL)
+        misses_tell_before(r, now->misses);
+    if (r->session->no_level_lines)
+        return;
+    if (o->json) {
+        view_json_line(r, now);
+    } else if (!r->terminal.live && now->time_s >= r->next_text_s) {
+        view_text_line(r, now);
+        r->next_text_s += text_every_s;
+    }
 }
 
 /* ---- The picture ------------------------------------------------------------------------------
@@ -151,15 +171,46 @@ static void draw_details(struct running *r)
                   a->latency_out_frames, a->adapter_frames, terminal_plain(&r->terminal));
 }
 
-static void draw_last_miss(struct running *r)
+/* The newest first. */
+static void draw_misses(struct running *r, int lines)
 {
-    struct takt_miss miss;
+    struct takt_miss misses[MISSES_MOST];
     char text[256];
-    if (takt_contract_last_misses(takt_stream_contract(r->stream), &miss, 1) != 1)
-        return;
-    takt_miss_text(&miss, text, sizeof text);
-    terminal_line(&r->terminal, "   %slast: %s%s", terminal_dim(&r->terminal), text,
-                  terminal_plain(&r->terminal));
+    int n = takt_contract_last_misses(takt_stream_contract(r->stream), misses,
+                                      lines < MISSES_MOST ? lines : MISSES_MOST);
+    for (int i = n - 1; i >= 0; i--) {
+        takt_miss_text(&misses[i], text, sizeof text);
+        terminal_line(&r->terminal, "   %s%s %s%s", terminal_dim(&r->terminal),
+                      i == n - 1 ? "last:" : "     ", text, terminal_plain(&r->terminal));
+    }
+}
+
+static bool is_drawn(const struct analysis *a)
+{
+    return a->draw && !a->is_hidden;
+}
+
+/* Those that wish for so many rows get them first, in their order; the others share what is left.
+ */
+static void draw_analyses(struct running *r, int room)
+{
+    const struct session *s = r->session;
+    int rows[ANALYSES_MAX] = {0}, sharing = 0;
+    for (int i = 0; i < s->analysis_count; i++) {
+        const struct analysis *a = s->analyses[i];
+        sharing += is_drawn(a) && !a->rows;
+        rows[i] = !is_drawn(a) ? 0 : a->rows < room ? a->rows : room;
+        room -= rows[i];
+    }
+    for (int i = 0; i < s->analysis_count; i++) {
+        struct analysis *a = s->analyses[i];
+        if (is_drawn(a) && !a->rows) {
+            rows[i] = room / sharing--;
+            room -= rows[i];
+        }
+        if (rows[i] > 0)
+            a->draw(a, &r->terminal, rows[i], a->has_newest ? a->newest : NULL);
+    }
 }
 
 void view_draw(struct running *r)
@@ -169,13 +220,15 @@ void view_draw(struct running *r)
     takt_contract_read(takt_stream_contract(r->stream), &k);
     terminal_begin(t);
     /* Title, one channel and contract are always there; the others where rows are left. */
-    int channels = (int)r->channels, room = t->rows - 2 - channels;
-    bool scale = room >= 1 && bar_width(t), details = room >= 3 && t->columns >= DETAILS;
-    bool progress = room >= 4 && r->total_frames, miss = room >= 5 && k.misses_total;
+    bool has_levels = !r->session->no_level_picture;
+    int channels = has_levels ? (int)r->channels : 0, room = t->rows - 2 - channels;
+    bool scale = has_levels && room >= 1 && bar_width(t),
+         details = room >= 3 && t->columns >= DETAILS;
+    bool progress = room >= 4 && r->total_frames, misses = room >= 5 && k.misses_total;
     draw_title(r);
     if (progress)
         draw_progress(r);
-    int shown = room >= 0 ? channels : t->rows > 4 ? t->rows - 3 : 1;
+    int shown = !has_levels ? 0 : room >= 0 ? channels : t->rows > 4 ? t->rows - 3 : 1;
     for (int c = 0; c < shown; c++)
         draw_channel(r, (uint32_t)c);
     if (shown < channels && t->rows > 4)
@@ -183,10 +236,19 @@ void view_draw(struct running *r)
                       terminal_plain(t));
     if (scale)
         draw_scale(t);
+    bool keys = r->session->keys_text && room >= 2;
+    int left = t->rows - t->line_count - 1 - details - 2 * misses - keys;
+    if (r->session->analysis_count && left > 0) {
+        int before = t->line_count;
+        draw_analyses(r, left);
+        room -= t->line_count - before;
+    }
     draw_contract(r, &k);
     if (details)
         draw_details(r);
-    if (miss && t->columns >= DETAILS)
-        draw_last_miss(r);
+    if (misses && t->columns >= DETAILS)
+        draw_misses(r, r->session->analysis_count ? t->rows - t->line_count - keys : room - 4);
+    if (keys)
+        terminal_line(t, "   %s%s%s", terminal_dim(t), r->session->keys_text, terminal_plain(t));
     terminal_show(t);
 }

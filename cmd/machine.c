@@ -1,7 +1,10 @@
 /* What Linux says about the machine. What it does not say stays empty. */
-#include "bench.h"
+#include "machine.h"
+
+#include "options.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -15,7 +18,7 @@ static void cut_line_end(char *text)
 
 /* "model name : AMD …" and, on a virtual machine, a flag. Other processors name themselves
  * otherwise, or not at all. */
-static void read_cpu(struct bench_machine *m)
+static void read_cpu(struct machine *m)
 {
     char line[4096];
     FILE *f = fopen("/proc/cpuinfo", "re");
@@ -33,7 +36,7 @@ static void read_cpu(struct bench_machine *m)
     cut_line_end(m->cpu);
 }
 
-static void read_governor(struct bench_machine *m)
+static void read_governor(struct machine *m)
 {
     FILE *f = fopen("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "re");
     if (f && fgets(m->governor, sizeof m->governor, f))
@@ -42,13 +45,13 @@ static void read_governor(struct bench_machine *m)
         fclose(f);
 }
 
-void bench_machine_read(struct bench_machine *m)
+void machine_read(struct machine *m)
 {
     struct utsname u;
     cpu_set_t ours;
     time_t now = time(NULL);
     struct tm local;
-    *m = (struct bench_machine){.cores = (int)sysconf(_SC_NPROCESSORS_ONLN)};
+    *m = (struct machine){.cores = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     if (sched_getaffinity(0, sizeof ours, &ours) == 0)
         m->cores = CPU_COUNT(&ours);
     read_cpu(m);
@@ -64,7 +67,7 @@ void bench_machine_read(struct bench_machine *m)
         strftime(m->date, sizeof m->date, "%Y-%m-%d %H:%M %z", &local);
 }
 
-bool bench_ticks_read(struct bench_ticks *t)
+bool machine_ticks_read(struct machine_ticks *t)
 {
     enum {
         STEAL = 7,
@@ -76,7 +79,7 @@ bool bench_ticks_read(struct bench_ticks *t)
                              &v[3], &v[4], &v[5], &v[6], &v[STEAL]) == FIELDS;
     if (f)
         fclose(f);
-    *t = (struct bench_ticks){0};
+    *t = (struct machine_ticks){0};
     for (int i = 0; known && i < FIELDS; i++)
         t->all += v[i];
     if (known)
