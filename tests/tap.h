@@ -100,6 +100,9 @@ static inline void tap_fail(const char *file, int line, const char *what)
 #endif
 #define ROUNDS(n) (THREAD_SANITIZED ? (n) / 10 + 1 : (n))
 
+/* For what needs a process of one thread: ThreadSanitizer has one of its own. */
+#define RUN_UNLESS_THREAD_SANITIZED(test) THREAD_SANITIZED ? (void)(test) : tap_one(#test, test)
+
 /* For what a sanitizer spoils: counts of page faults and system calls, much work of one thread. */
 #define RUN_UNLESS_SANITIZED(test) SANITIZED ? (void)(test) : tap_one(#test, test)
 

@@ -65,8 +65,10 @@ def manual_page_has_each_option_and_no_other():
 def manual_page_names_what_json_has():
     text = manual()
     run("record", "x.wav", "-i", "sim:tone", "-t", "0.2", "--fast", "-q")
-    level, *_, summary = run("meter", "x.wav", "--fast", "--json").lines()
-    for name in level["channels"][0]:
+    *lines, summary = run("meter", "x.wav", "--fast", "--json").lines()
+    level, meter = (next(l for l in lines if l["type"] == kind) for kind in ("level", "meter"))
+    for name in [*level["channels"][0], *meter, *meter["channels"][0], *summary["loudness"],
+                 *summary["correlation"], *summary["meters"][0]]:
         check(name in text, f"{name} is not in the manual page")
     for name in re.search(r"The summary has\n(.*?)scheduling", text, re.S)[1].split("\n"):
         for word in re.findall(r"[a-z_]+", name[4:]) if name.startswith(".Va ") else []:

@@ -228,6 +228,9 @@ def main():
                 silent += r.silent
         for kind in KINDS:
             result(f"killed while recording {name(kind)}, what is left is whole", problems[kind])
+        if not shutil.which("ffmpeg"):
+            ran += 1
+            print(f"ok {ran} - ffmpeg reads them as long as they are # SKIP no ffmpeg", flush=True)
         result("no recording was lost", [] if len(lost) == RUNS else [f"{len(lost)} of {RUNS}"])
         if lost:
             print(f"# at most {max(lost):.3f} s lost; {silent} frames silent for the load")

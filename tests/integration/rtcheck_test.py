@@ -146,7 +146,7 @@ def make_tree(changes):
 def rtcheck(*arguments, root="."):
     needs("gcc")
     return subprocess.run([os.path.join(ROOT, "tools", "rtcheck"), "--root", root, *arguments],
-                          capture_output=True, text=True, timeout=120, check=False)
+                          capture_output=True, text=True, timeout=500, check=False)
 
 
 def refused(*changes, says):

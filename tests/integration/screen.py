@@ -20,13 +20,13 @@ import termios
 import time
 import unicodedata
 
-from program import ENVIRONMENT, TAKT
+from program import ENVIRONMENT, TAKT, check
 
 SEQUENCE = re.compile(r"\x1b\[(\??)([\d;]*)([A-Za-z])")
 
 
 class Screen:
-    def __init__(self, columns, rows, *arguments, environment=None):
+    def __init__(self, columns, rows, *arguments, environment=None, no_stdin=False):
         self.columns, self.rows = columns, rows
         self.lines = [""] * rows
         self.x = self.y = 0
@@ -41,7 +41,10 @@ class Screen:
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
             for fd in range(3):
                 os.dup2(slave, fd)
+            if no_stdin:
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.closerange(3, 256)
+            signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a job in the background ignores it
             os.execve(TAKT, [TAKT, *arguments], ENVIRONMENT | (environment or {}))
         self.slave = slave
 
@@ -58,6 +61,17 @@ class Screen:
     def resize(self, columns, rows):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.columns, self.rows = columns, rows
+
+    def resize_and_fit(self, columns, rows):
+        """Does every line of the pictures after a change of size fit into it?"""
+        self.resize(columns, rows)
+        self.watch(0.3)
+        self.shown = ""
+        self.watch(0.2)
+        drawn = re.sub(r"\x1b\[[^A-Za-z]*[A-Za-z]", "", self.shown).splitlines()
+        check(drawn, "nothing is drawn")
+        for line in drawn:
+            check(len(line) < columns, f"{len(line)} cells in {columns}: {line!r}")
 
     def press(self, keys):
         os.write(self.master, keys.encode())

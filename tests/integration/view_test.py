@@ -82,15 +82,21 @@ def a_narrower_terminal_gets_a_narrower_picture():
     with Screen(100, 20, "meter", "sim:voice") as screen:
         screen.wait_for(r"0:00\.2")
         for columns in (100, 50, 20, 80):
-            screen.resize(columns, 20)
-            screen.watch(0.2)
-            screen.shown = ""
-            screen.watch(0.2)
-            for line in re.sub(r"\x1b\[[^A-Za-z]*[A-Za-z]", "", screen.shown).splitlines():
-                check(len(line) < columns, f"{len(line)} cells in {columns}: {line!r}")
+            screen.resize_and_fit(columns, 20)
         screen.press("\x03")
         equal(screen.end(), 0)
         check(screen.is_given_back(), "the terminal is not as it was")
+
+
+@test
+def a_crash_gives_the_cursor_back_whatever_stdin_is():
+    for no_stdin in (False, True):
+        with Screen(80, 24, "meter", "sim:voice", no_stdin=no_stdin) as screen:
+            screen.wait_for(r"0:00\.2")
+            check(not screen.cursor, "there is no picture")
+            os.kill(screen.pid, signal.SIGSEGV)
+            check(screen.end() not in (0, None), "it goes on")
+            check(screen.is_given_back(), "the terminal is not as it was")
 
 
 @test

@@ -36,10 +36,12 @@ static char *volatile untouched; /* PAGES pages that nobody has touched */
 static int pair[2];              /* sockets */
 static char path[64];
 static FILE *file;
+static FILE *text; /* in memory */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_spinlock_t spin;
-static mtx_t c11_mutex;
+static mtx_t c11_mutex, c11_timed;
+static cnd_t c11_cond;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static sem_t semaphore;
 static pthread_t ended[16];
@@ -100,9 +102,9 @@ static void do_strdup(void)
 
 static void do_asprintf(void)
 {
-    char *text;
-    if (asprintf(&text, "%s", "so does this") > 0) /* breaks: asprintf */
-        held = text;
+    char *made;
+    if (asprintf(&made, "%s", "so does this") > 0) /* breaks: asprintf */
+        held = made;
 }
 
 static int by_value(const void *a, const void *b)
@@ -214,6 +216,88 @@ static void do_futex(void)
     syscall(SYS_futex, &word, 0, 0, &t, NULL, 0); /* breaks: futex */
 }
 
+static void do_mtx_timed(void)
+{
+    struct timespec t = soon(CLOCK_REALTIME);
+    mtx_timedlock(&c11_timed, &t); /* breaks: mtx_timed */
+    mtx_unlock(&c11_timed);
+}
+
+static void do_rwlock_timed_read(void)
+{
+    struct timespec t = soon(CLOCK_REALTIME);
+    pthread_rwlock_timedrdlock(&rwlock, &t); /* breaks: rwlock_timed_read */
+    pthread_rwlock_unlock(&rwlock);
+}
+
+static void do_rwlock_timed_write(void)
+{
+    struct timespec t = soon(CLOCK_REALTIME);
+    pthread_rwlock_timedwrlock(&rwlock, &t); /* breaks: rwlock_timed_write */
+    pthread_rwlock_unlock(&rwlock);
+}
+
+static void do_rwlock_clock_read(void)
+{
+    struct timespec t = soon(CLOCK_MONOTONIC);
+    pthread_rwlock_clockrdlock(&rwlock, CLOCK_MONOTONIC, &t); /* breaks: rwlock_clock_read */
+    pthread_rwlock_unlock(&rwlock);
+}
+
+static void do_rwlock_clock_write(void)
+{
+    struct timespec t = soon(CLOCK_MONOTONIC);
+    pthread_rwlock_clockwrlock(&rwlock, CLOCK_MONOTONIC, &t); /* breaks: rwlock_clock_write */
+    pthread_rwlock_unlock(&rwlock);
+}
+
+static void do_localtime(void)
+{
+    static struct tm tm;
+    localtime_r(&(time_t){0}, &tm); /* breaks: localtime */
+}
+
+/* Nobody waits for these. */
+static void do_sem_post(void)
+{
+    sem_post(&semaphore); /* breaks: sem_post */
+}
+
+static void do_cnd_signal(void)
+{
+    cnd_signal(&c11_cond); /* breaks: cnd_signal */
+}
+
+static void do_cnd_timed(void)
+{
+    struct timespec t = soon(CLOCK_REALTIME);
+    cnd_timedwait(&c11_cond, &c11_mutex, &t); /* breaks: cnd_timed */
+}
+
+static void do_sem_clock(void)
+{
+    struct timespec t = soon(CLOCK_MONOTONIC);
+    sem_clockwait(&semaphore, CLOCK_MONOTONIC, &t); /* breaks: sem_clock */
+}
+
+static void do_dlsym(void)
+{
+    held = dlsym(RTLD_DEFAULT, "printf"); /* breaks: dlsym */
+}
+
+static void do_dlopen(void)
+{
+    held = dlopen("libm.so.6", RTLD_NOW); /* breaks: dlopen */
+}
+
+static void do_dlclose(void)
+{
+    takt_guard_allow();
+    void *handle = dlopen("libm.so.6", RTLD_NOW);
+    takt_guard_forbid();
+    dlclose(handle); /* breaks: dlclose */
+}
+
 /* ---- Files, sockets, the console ---------------------------------------------------------------
  */
 
@@ -303,6 +387,121 @@ static void do_writev(void)
     (void)n;
 }
 
+/* From here on nothing but memory is read or written. */
+static void do_getc(void)
+{
+    getc(text); /* breaks: getc */
+}
+
+static void do_fgetc(void)
+{
+    fgetc(text); /* breaks: fgetc */
+}
+
+static void do_ungetc(void)
+{
+    ungetc('x', text); /* breaks: ungetc */
+}
+
+static void do_getchar(void)
+{
+    static int (*volatile get)(void) = getchar; /* by its name alone it may become getc */
+    get();                                      /* breaks: getchar */
+}
+
+static void do_fgets(void)
+{
+    char line[16];
+    held = fgets(line, sizeof line, text) ? NULL : held; /* breaks: fgets */
+}
+
+static void do_getline(void)
+{
+    static char *line;
+    static size_t size;
+    ssize_t n = getline(&line, &size, text); /* breaks: getline */
+    (void)n;
+}
+
+static void do_fscanf(void)
+{
+    int number;
+    int n = fscanf(text, "%d", &number); /* breaks: fscanf */
+    (void)n;
+}
+
+static void do_scanf(void)
+{
+    int number;
+    int n = scanf("%d", &number); /* breaks: scanf */
+    (void)n;
+}
+
+static void do_fseek(void)
+{
+    fseek(text, 0, SEEK_SET); /* breaks: fseek */
+}
+
+static void do_ftell(void)
+{
+    held = ftell(text) ? held : NULL; /* breaks: ftell */
+}
+
+static void do_putc(void)
+{
+    putc('x', text); /* breaks: putc */
+}
+
+static void do_fputc(void)
+{
+    fputc('x', text); /* breaks: fputc */
+}
+
+static void do_putchar(void)
+{
+    static int (*volatile put)(int) = putchar;
+    put('x'); /* breaks: putchar */
+}
+
+static void do_fputs(void)
+{
+    fputs(path, text); /* breaks: fputs */
+}
+
+static void do_fputs_unlocked(void)
+{
+    fputs_unlocked(path, text); /* breaks: fputs_unlocked */
+}
+
+/* The function: there may be a macro. */
+static void do_fwrite_unlocked(void)
+{
+    (fwrite_unlocked)(path, 2, 2, text); /* breaks: fwrite_unlocked */
+}
+
+static void do_fflush(void)
+{
+    fflush(text); /* breaks: fflush */
+}
+
+static void do_fprintf(void)
+{
+    fprintf(text, "%d", 1); /* breaks: fprintf */
+}
+
+__attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
+{
+    va_list more;
+    va_start(more, format);
+    vfprintf(text, format, more); /* breaks: vfprintf */
+    va_end(more);
+}
+
+static void do_vfprintf(void)
+{
+    print("%d", 1);
+}
+
 /* ---- Other system calls, and pages --------------------------------------------------------------
  */
 
@@ -363,6 +562,19 @@ static const struct {
     {"rwlock", "lock", "pthread_rwlock_rdlock", do_rwlock},
     {"spin", "lock", "pthread_spin_lock", do_spin},
     {"mtx", "lock", "mtx_lock", do_mtx},
+    {"mtx_timed", "lock", "mtx_timedlock", do_mtx_timed},
+    {"rwlock_timed_read", "lock", "pthread_rwlock_timedrdlock", do_rwlock_timed_read},
+    {"rwlock_timed_write", "lock", "pthread_rwlock_timedwrlock", do_rwlock_timed_write},
+    {"rwlock_clock_read", "lock", "pthread_rwlock_clockrdlock", do_rwlock_clock_read},
+    {"rwlock_clock_write", "lock", "pthread_rwlock_clockwrlock", do_rwlock_clock_write},
+    {"localtime", "lock", "localtime_r", do_localtime},
+    {"sem_post", "lock", "sem_post", do_sem_post},
+    {"cnd_signal", "lock", "cnd_signal", do_cnd_signal},
+    {"dlsym", "lock", "dlsym", do_dlsym},
+    {"dlopen", "lock", "dlopen", do_dlopen},
+    {"dlclose", "lock", "dlclose", do_dlclose},
+    {"cnd_timed", "wait", "cnd_timedwait", do_cnd_timed},
+    {"sem_clock", "wait", "sem_clockwait", do_sem_clock},
     {"condition", "wait", "pthread_cond_timedwait", do_condition},
     {"semaphore", "wait", "sem_timedwait", do_semaphore},
     {"nanosleep", "wait", "nanosleep", do_nanosleep},
@@ -381,6 +593,25 @@ static const struct {
     {"fwrite", "io", "fwrite", do_fwrite},
     {"printf", "io", "printf", do_printf},
     {"puts", "io", "puts", do_puts},
+    {"getc", "io", "getc", do_getc},
+    {"fgetc", "io", "fgetc", do_fgetc},
+    {"ungetc", "io", "ungetc", do_ungetc},
+    {"getchar", "io", "getchar", do_getchar},
+    {"fgets", "io", "fgets", do_fgets},
+    {"getline", "io", "getline", do_getline},
+    {"fscanf", "io", "fscanf", do_fscanf},
+    {"scanf", "io", "scanf", do_scanf},
+    {"fseek", "io", "fseek", do_fseek},
+    {"ftell", "io", "ftell", do_ftell},
+    {"putc", "io", "putc", do_putc},
+    {"fputc", "io", "fputc", do_fputc},
+    {"putchar", "io", "putchar", do_putchar},
+    {"fputs", "io", "fputs", do_fputs},
+    {"fputs_unlocked", "io", "fputs_unlocked", do_fputs_unlocked},
+    {"fwrite_unlocked", "io", "fwrite_unlocked", do_fwrite_unlocked},
+    {"fflush", "io", "fflush", do_fflush},
+    {"fprintf", "io", "fprintf", do_fprintf},
+    {"vfprintf", "io", "vfprintf", do_vfprintf},
     {"perror", "io", "perror", do_perror},
     {"syslog", "io", "syslog", do_syslog},
     {"stat", "io", "newfstatat", do_stat},
@@ -421,9 +652,13 @@ static enum takt_next process(const struct takt_block *b, void *arg)
 static void prepare(void)
 {
     snprintf(path, sizeof path, "violations-%d", (int)getpid());
+    static char lines[256] = "1\n2\n3\n4\n";
     file = fopen("/dev/zero", "r+");
+    text = fmemopen(lines, sizeof lines, "r+");
     pthread_spin_init(&spin, 0);
     mtx_init(&c11_mutex, mtx_plain);
+    mtx_init(&c11_timed, mtx_timed);
+    cnd_init(&c11_cond);
     sem_init(&semaphore, 0, 0);
     socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair);
     for (int i = 0; i < 16; i++)

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-static const int64_t due_ns = 5000000000, period_ns = 2000000;
+static const int64_t due_ns = 5000000000, period_ns = 2000000, fault_ns = 8000;
 
 /* A block in good order: woken on time, ready in half of its period. */
 static struct takt_blame_block good(void)
@@ -17,7 +17,8 @@ static struct takt_blame_block good(void)
                                      .end_ns = due_ns + period_ns / 2,
                                      .late_wake_ns = period_ns / 2,
                                      .last_end_ns = due_ns - period_ns / 2,
-                                     .last_slack_ns = period_ns / 2};
+                                     .last_slack_ns = period_ns / 2,
+                                     .fault_ns = fault_ns};
 }
 
 static void a_block_in_time_has_no_cause(void)
@@ -57,7 +58,7 @@ static void add_noise(struct takt_random *r, struct trial *t)
 {
     int64_t little_ns = t->excess_ns / 2;
     struct takt_blame_block *b = &t->block;
-    b->kernel.minor_faults = takt_random_below(r, (uint64_t)(little_ns / TAKT_BLAME_FAULT_NS) + 1);
+    b->kernel.minor_faults = takt_random_below(r, (uint64_t)(little_ns / b->fault_ns) + 1);
     if (b->seen) {
         t->seen.call_ns = between(r, 0, little_ns);
         t->seen.calls = t->seen.call_ns > 0;
@@ -101,7 +102,7 @@ static void inject(struct takt_random *r, struct trial *t)
         t->seen.preemptions++;
         break;
     case TAKT_MISS_PAGE_FAULT:
-        b->kernel.minor_faults = (uint64_t)most_of(r, t->excess_ns) / TAKT_BLAME_FAULT_NS + 1;
+        b->kernel.minor_faults = (uint64_t)most_of(r, t->excess_ns) / b->fault_ns + 1;
         t->seen.faults = b->kernel.minor_faults;
         break;
     case TAKT_MISS_BLOCKING_CALL:
@@ -224,8 +225,7 @@ static void a_callback_that_is_always_too_slow_is_always_to_blame_itself(void)
     struct takt_blame_block b = good();
     struct takt_blame got;
     int64_t now_ns = b.due_ns, work_ns = period_ns + 50000;
-    b.late_wake_ns = INT64_MAX; /* it is not the wake-up that is asked here */
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 1000; i++) { /* it begins later and later, and was awake all the time */
         b.woken_ns = now_ns > b.due_ns ? now_ns : b.due_ns;
         b.deadline_ns = b.due_ns + period_ns;
         b.end_ns = b.woken_ns + work_ns;

@@ -244,6 +244,28 @@ static void steady_load_that_does_not_fit_sheds_once(void)
     }
 }
 
+/* All at once, from the first block on: it is a miss that sheds, long before the followed load has
+ * risen. What a stage took is known all the same. */
+static void load_that_misses_at_once_sheds_once(void)
+{
+    for (double share = 0.35; share < 1.5; share += 0.05) {
+        CHECK_INT(make((struct takt_chain_cfg){0}, NULL, share), 0);
+        works[0].share = 0.08;
+        uint64_t sheds = 0;
+        for (int block = 0; block < 8 * RATE / BLOCK; block++) {
+            step(0);
+            if (block == RATE / BLOCK)
+                sheds = takt_chain_sheds(chain);
+        }
+        CHECK(sheds >= 2);
+        struct takt_stage_state last;
+        CHECK_INT(takt_chain_read(chain, STAGES - 1, &last), 0);
+        uint64_t back = takt_chain_sheds(chain) - sheds;
+        CHECK(share < 0.51 || back == 0); /* less than what is left below the low mark may return */
+        CHECK(!last.is_shed || last.load > 0.6 * fmin(share, 2));
+    }
+}
+
 /* ---- How it sounds ----------------------------------------------------------------------------
  */
 
@@ -447,6 +469,7 @@ int main(void)
     RUN(one_stalled_block_sheds_one_stage_which_comes_back);
     RUN(load_that_comes_and_goes_does_not_make_it_flap);
     RUN(steady_load_that_does_not_fit_sheds_once);
+    RUN(load_that_misses_at_once_sheds_once);
     RUN(shedding_and_taking_back_make_no_step);
     RUN(shed_stage_is_not_called_and_its_sound_is_dry);
     RUN(stream_shows_what_its_chain_sheds);

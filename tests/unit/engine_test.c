@@ -222,6 +222,103 @@ static void length_ends_the_stream_to_the_frame(void)
         }
 }
 
+/* What `after` was given of the stream. */
+static struct {
+    uint64_t blocks, next, delivered; /* delivered: when it was called, the sink had the block */
+    bool is_wrong;
+    int64_t cost_ns; /* of the second call */
+} after;
+
+static void note_after(const struct takt_block *b, void *arg)
+{
+    after.is_wrong |= b->position != after.next || arg != &after;
+    for (uint32_t i = 0; i < b->in_frames; i++)
+        after.is_wrong |= b->in[0][i] != fake_sample(b->position + i, 0) ||
+                          b->out[0][i] != fake_sample(b->position + i, 0);
+    after.delivered += fake_out_frames >= b->position + b->in_frames;
+    after.next += b->frames;
+    if (++after.blocks == 2)
+        fake_cost_ns += after.cost_ns;
+}
+
+static void after_comes_for_each_block_when_its_output_is_delivered(void)
+{
+    for (uint32_t n = 0; n < 100; n += 9)
+        for (uint32_t h = 1; h < 100; h += 7) {
+            script = (struct fake_script){.host_frames = h};
+            memset(&after, 0, sizeof after);
+            seen_blocks = 0;
+            CHECK_INT(
+                run_to_end(&(struct takt_stream_cfg){.in = {.device = "port:1000", .channels = 1},
+                                                     .out = {.device = "port:0", .channels = 1},
+                                                     .block_frames = n,
+                                                     .fade_ms = TAKT_FADE_OFF,
+                                                     .process = copy,
+                                                     .after = note_after,
+                                                     .arg = &after},
+                           NULL),
+                0);
+            CHECK(!after.is_wrong && after.next >= 1000);
+            CHECK(after.blocks > 0);
+            if (!n || n == script.host_frames)
+                CHECK_INT(after.delivered, after.blocks);
+        }
+}
+
+static enum takt_next copy_two_and_abort(const struct takt_block *b, void *arg)
+{
+    copy(b, NULL);
+    return b->position >= 2 * b->frames ? TAKT_ABORT : TAKT_CONTINUE;
+}
+
+static void after_does_not_come_for_a_block_that_is_aborted(void)
+{
+    for (uint32_t n = 0; n <= 32; n += 16) {
+        script = (struct fake_script){.host_frames = 16};
+        memset(&after, 0, sizeof after);
+        CHECK_INT(run_to_end(&(struct takt_stream_cfg){.in = {.device = "port:1000", .channels = 1},
+                                                       .out = {.device = "port:0", .channels = 1},
+                                                       .block_frames = n,
+                                                       .fade_ms = TAKT_FADE_OFF,
+                                                       .process = copy_two_and_abort,
+                                                       .after = note_after,
+                                                       .arg = &after},
+                             NULL),
+                  0);
+        CHECK(!after.is_wrong);
+        CHECK_INT(after.blocks, 2);
+    }
+}
+
+/* Its own block was in time; the next one is late, and no wake-up was. */
+static void after_that_takes_too_long_is_no_late_wake(void)
+{
+    struct takt_stream *s;
+    struct takt_error e;
+    for (double periods = 0.5; periods < 4; periods += 0.5) {
+        script = (struct fake_script){.host_frames = 48, .cycles_max = 20};
+        memset(&after, 0, sizeof after);
+        after.cost_ns = (int64_t)(periods * 1e6);
+        fake_out_frames = 0;
+        struct takt_stream_cfg cfg = {.in = {.device = "fake:", .channels = 1},
+                                      .out = {.device = "fake:", .channels = 1},
+                                      .rate_hz = 48000,
+                                      .process = copy,
+                                      .after = note_after,
+                                      .arg = &after,
+                                      .length_frames = 480};
+        CHECK_INT(takt_stream_create(&cfg, &s, &e), 0);
+        CHECK_INT(takt_stream_start(s), 0);
+        CHECK_INT(takt_stream_wait(s, 5000), 0);
+        struct takt_contract_snapshot k;
+        takt_contract_read(takt_stream_contract(s), &k);
+        CHECK_INT(k.misses[TAKT_MISS_LATE_WAKE], 0);
+        CHECK_INT(k.misses[TAKT_MISS_OVERRAN], k.misses_total);
+        CHECK(periods < 2 ? !k.misses_total : periods == 2 || k.misses_total > 0);
+        takt_stream_destroy(s);
+    }
+}
+
 static void loss_beyond_the_length_does_not_count(void)
 {
     for (uint64_t at = 1; at < 13; at++)
@@ -842,6 +939,9 @@ int main(void)
     RUN(source_end_reaches_the_sink_to_the_frame);
     RUN(source_end_through_the_adapter_keeps_every_frame);
     RUN(length_ends_the_stream_to_the_frame);
+    RUN(after_comes_for_each_block_when_its_output_is_delivered);
+    RUN(after_does_not_come_for_a_block_that_is_aborted);
+    RUN(after_that_takes_too_long_is_no_late_wake);
     RUN(loss_beyond_the_length_does_not_count);
     RUN(drain_lasts_until_the_last_frame_was_heard);
     RUN(abort_drops_the_block_and_drain_plays_it);

@@ -54,6 +54,16 @@ static size_t rank_at(double q, size_t count)
     return (rank < 1 ? 1 : rank > count ? count : rank) - 1;
 }
 
+static void a_cell_begins_where_the_one_before_ends(void)
+{
+    CHECK_INT(takt_hist_cell_low(0), 0);
+    for (uint32_t cell = 1; cell < TAKT_HIST_CELLS; cell++) {
+        uint64_t low = takt_hist_cell_low(cell);
+        CHECK_INT(takt_hist_cell(low), cell);
+        CHECK_INT(takt_hist_cell(low - 1), cell - 1);
+    }
+}
+
 static const double shares[] = {0, 0.0001, 0.001, 0.01, 0.1, 0.25, 0.5, 0.9, 0.99, 0.999, 1};
 
 static void quantile_is_the_exact_one_or_up_to_a_32nd_above_it(void)
@@ -230,6 +240,7 @@ static void copy_beside_the_writer_holds_one_generation_only(void)
 
 int main(void)
 {
+    RUN(a_cell_begins_where_the_one_before_ends);
     RUN(quantile_is_the_exact_one_or_up_to_a_32nd_above_it);
     RUN(signed_quantile_is_the_exact_one_or_up_to_a_32nd_below_it);
     RUN(ends_of_the_range_are_counted_and_not_wrapped);

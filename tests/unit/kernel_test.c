@@ -47,8 +47,10 @@ static void run_map(const struct takt_kernels *k, int which, float *out, const f
         k->scale_ramp(out, in, 0.1f, 1.3f, n);
     else if (which == 2)
         k->mix(out, in, -0.4f, n);
-    else
+    else if (which == 3)
         k->clamp(out, in, 0.9f, n);
+    else
+        k->multiply(out, in, in, n);
 }
 
 /* One length, at random alignments, apart and in place; false where k differs from plain. */
@@ -56,7 +58,7 @@ static bool maps_agree(const struct takt_kernels *plain, const struct takt_kerne
                        struct takt_random *r)
 {
     static float in[ROOM], start[ROOM], want[ROOM], got[ROOM];
-    for (int which = 0; which < 4; which++) {
+    for (int which = 0; which < 5; which++) {
         size_t a = takt_random_below(r, SLACK), b = takt_random_below(r, SLACK);
         fill(in, ROOM, r, n & 1);
         fill(start, ROOM, r, false);
@@ -75,6 +77,24 @@ static bool maps_agree(const struct takt_kernels *plain, const struct takt_kerne
             return false;
     }
     return true;
+}
+
+/* The same for what makes one number of two, and for factors that lie elsewhere. */
+static bool pairs_agree(const struct takt_kernels *plain, const struct takt_kernels *k, size_t n,
+                        struct takt_random *r)
+{
+    static float in[2 * ROOM], want[3][ROOM], got[3][ROOM];
+    size_t a = takt_random_below(r, SLACK), b = takt_random_below(r, SLACK);
+    fill(in, 2 * ROOM, r, n & 1);
+    fill(want[0], 3 * ROOM, r, false);
+    memcpy(got, want, sizeof got);
+    plain->power(want[0] + b, in + a, n);
+    k->power(got[0] + b, in + a, n);
+    plain->magnitude(want[1] + b, in + a, n);
+    k->magnitude(got[1] + b, in + a, n);
+    plain->multiply(want[2] + b, in + a, in + b, n);
+    k->multiply(got[2] + b, in + a, in + b, n);
+    return same_floats(want[0], got[0], 3 * ROOM);
 }
 
 static bool reductions_agree(const struct takt_kernels *plain, const struct takt_kernels *k,
@@ -96,6 +116,7 @@ static void every_version_gives_the_plain_bits(void)
         for (size_t n = 0; n <= LENGTHS; n++)
             for (int again = 0; again < 4; again++) {
                 CHECK(maps_agree(plain, k, n, &r));
+                CHECK(pairs_agree(plain, k, n, &r));
                 fill(x, ROOM, &r, again & 1);
                 CHECK(reductions_agree(plain, k, x + takt_random_below(&r, SLACK), n));
             }
@@ -137,6 +158,15 @@ static void plain_kernels_mean_what_they_say(void)
         takt_clamp(out, in, 0.5f, n);
         for (size_t i = 0; i < n; i++)
             CHECK(out[i] == fmaxf(-0.5f, fminf(0.5f, in[i])));
+        takt_multiply(out, in, in + SLACK, n);
+        for (size_t i = 0; i < n; i++)
+            CHECK(out[i] == in[i] * in[i + SLACK]);
+        takt_power(out, in, n / 2);
+        for (size_t i = 0; i < n / 2; i++)
+            CHECK(out[i] == in[2 * i] * in[2 * i] + in[2 * i + 1] * in[2 * i + 1]);
+        takt_magnitude(out, in, n / 2);
+        for (size_t i = 0; i < n / 2; i++)
+            CHECK_NEAR(out[i], hypot((double)in[2 * i], (double)in[2 * i + 1]), 2e-7);
         takt_copy(out, in, n);
         CHECK(n == 0 || !memcmp(out, in, n * sizeof *in));
         out[n] = 1;

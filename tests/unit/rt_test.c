@@ -2,6 +2,7 @@
 #include "rt/memory.h"
 #include "rt/preempt.h"
 #include "rt/runaway.h"
+#include "takt/guard.h"
 #include "takt/memory.h"
 #include "takt/thread.h"
 #include "takt/time.h"
@@ -713,6 +714,26 @@ static void a_programs_own_handler_of_sigxcpu_stays(void)
     CHECK_INT(in_child(watch_with_a_handler), 0);
 }
 
+/* ---- The guard ---------------------------------------------------------------------------------
+ */
+
+static void code_is_the_programs_unless_it_is_known_to_be_anothers(void)
+{
+    static const struct {
+        const char *path;
+        enum takt_guard_owner owner;
+    } files[] = {{"/usr/bin/synth", TAKT_GUARD_OF_PROGRAM},
+                 {"libsynth.so.1", TAKT_GUARD_OF_PROGRAM},
+                 {"/opt/libc.so/synth", TAKT_GUARD_OF_PROGRAM},
+                 {"/usr/lib/libtakt.so.0.1.0", TAKT_GUARD_OF_TAKT},
+                 {"/usr/lib/takt/libtakt-guard.so", TAKT_GUARD_OF_SYSTEM},
+                 {"/lib/x86_64-linux-gnu/libc.so.6", TAKT_GUARD_OF_SYSTEM},
+                 {"linux-vdso.so.1", TAKT_GUARD_OF_SYSTEM},
+                 {"", TAKT_GUARD_OF_SYSTEM}};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        CHECK_INT(takt_guard_owner_of(files[i].path), files[i].owner);
+}
+
 int main(void)
 {
     RUN(sleeps_are_never_short_whatever_signals_come);
@@ -736,5 +757,6 @@ int main(void)
     RUN(promote_tells_what_the_calling_thread_got);
     RUN(a_runaway_loses_real_time_and_the_program_lives);
     RUN(a_programs_own_handler_of_sigxcpu_stays);
+    RUN(code_is_the_programs_unless_it_is_known_to_be_anothers);
     return tap_done();
 }

@@ -194,8 +194,9 @@ static void a_miss_that_the_hypervisor_explains_is_stolen(void)
         {0, 1800000, 10000000, 120, TAKT_MISS_OVERRAN}, /* nobody has looked since */
         {0, 1800000, 10000000, 152, TAKT_MISS_STOLEN},  /* 70 ms after it */
     };
+    struct takt_contract_snapshot k;
+    run(0, 1800000, 0, 300, &k); /* the faults of the first time are real ones */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct takt_contract_snapshot k;
         struct takt_miss m =
             run(cases[i].late_ns, cases[i].work_ns, cases[i].taken_ns, cases[i].blocks, &k);
         CHECK_INT((int)m.cause, (int)cases[i].cause);

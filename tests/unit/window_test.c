@@ -325,6 +325,76 @@ static void window_takes_any_positions(void)
     }
 }
 
+/* What no window had is the rest, whole and in place, however the frames came. */
+static void window_rest_is_what_no_window_had(void)
+{
+    for (size_t size = 1; size <= 8; size++)
+        for (size_t hop = 1; hop <= 10; hop++)
+            for (size_t length = 0; length <= 40; length++) {
+                struct takt_window_cfg cfg = {
+                    .size_frames = size, .hop_frames = hop, .capacity_frames = 64};
+                struct takt_window *w;
+                const float *x;
+                uint64_t at, next = 0;
+                CHECK(takt_window_create(&cfg, &w, NULL) == 0);
+                for (size_t done = 0; done < length; done += 5)
+                    feed(w, 1, length - done < 5 ? length - done : 5, 100 + done, false);
+                while (takt_window_next(w, &x, &at))
+                    next = at - 100 + hop;
+                size_t known = next && hop < size ? size - hop : 0;
+                size_t left = next < length ? length - next : 0;
+                size_t rest = takt_window_rest(w, &x, &at);
+                CHECK_INT(rest, left > known ? left : 0);
+                CHECK(!rest || (at == 100 + next && is_window(x, rest, 1, at)));
+                CHECK_INT(takt_window_lost(w), 0);
+                takt_window_destroy(w);
+            }
+}
+
+/* A reader that never came in time: in the end every window is handed out or counted. */
+static void window_rest_counts_what_was_left_out_at_the_very_end(void)
+{
+    struct takt_random chance = takt_random_seed(5);
+    for (int round = 0; round < 500; round++) {
+        size_t size = 1 + takt_random_below(&chance, 9), hop = 1 + takt_random_below(&chance, 12);
+        struct takt_window_cfg cfg = {.size_frames = size,
+                                      .hop_frames = hop,
+                                      .capacity_frames = 2 * size + takt_random_below(&chance, 9)};
+        struct slow s = {.size = size, .hop = hop, .origin = 7, .position = 7};
+        const float *x;
+        uint64_t at;
+        CHECK(takt_window_create(&cfg, &s.w, NULL) == 0);
+        for (int i = 0; i < 20; i++)
+            CHECK(write_next(&s, takt_random_below(&chance, 30)) &&
+                  read_up_to(&s, takt_random_below(&chance, 3)));
+        CHECK(read_up_to(&s, UINT64_MAX));
+        size_t rest = takt_window_rest(s.w, &x, &at);
+        uint64_t length = s.position - 7;
+        CHECK_INT(s.handed + takt_window_lost(s.w), length < size ? 0 : (length - size) / hop + 1);
+        CHECK(!rest || (at + rest == s.position && is_window(x, rest, 1, at)));
+        takt_window_destroy(s.w);
+    }
+}
+
+/* Frames cut off by a new beginning that found no room are nobody's rest. */
+static void window_rest_belongs_to_the_grid_it_was_written_on(void)
+{
+    struct takt_window *w;
+    struct takt_window_cfg cfg = {.size_frames = 8, .capacity_frames = 16};
+    const float *x;
+    uint64_t at;
+    CHECK(takt_window_create(&cfg, &w, NULL) == 0);
+    CHECK_INT(takt_window_rest(w, &x, &at), 0);
+    feed(w, 1, 16, 50, false);
+    feed(w, 1, 20, 0, false); /* no room for a window: two are left out, and the rest of a third */
+    CHECK(takt_window_next(w, &x, &at) && at == 50);
+    CHECK(takt_window_next(w, &x, &at) && at == 58);
+    CHECK(!takt_window_next(w, &x, &at));
+    CHECK_INT(takt_window_rest(w, &x, &at), 0);
+    CHECK_INT(takt_window_lost(w), 2);
+    takt_window_destroy(w);
+}
+
 static void window_create_fills_in_defaults_and_refuses_what_cannot_be(void)
 {
     static const struct takt_window_cfg bad[] = {
@@ -383,6 +453,9 @@ int main(void)
     RUN(window_behind_begins_again_only_with_room_for_a_whole_window);
     RUN(window_hop_of_any_length_needs_room_for_its_windows_only);
     RUN(window_takes_any_positions);
+    RUN(window_rest_is_what_no_window_had);
+    RUN(window_rest_counts_what_was_left_out_at_the_very_end);
+    RUN(window_rest_belongs_to_the_grid_it_was_written_on);
     RUN(window_create_fills_in_defaults_and_refuses_what_cannot_be);
     RUN(window_create_survives_any_failing_request);
     return tap_done();

@@ -1,0 +1,946 @@
+#include "base/random.h"
+#include "fault.h"
+#include "net/receiver.h"
+#include "takt/error.h"
+#include "tap.h"
+#include "wire/red.h"
+
+#include <math.h>
+
+/*
+ * A sender, a path and the output's clock on virtual time. What sounds in the sender's frame m is a
+ * function of m alone, so that what comes out says where it comes from.
+ */
+enum {
+    MS = 1000000,
+    FLYING = 4096,
+    CHANNELS = 8,
+    PULL = 4096,
+    LEAD_NS = 3 * MS,
+    START_NS = 1000 * MS
+};
+static const double pi = 3.14159265358979323846;
+
+enum sound { NOISE, SINE, SILENCE };
+
+struct flying {
+    int64_t arrival_ns;
+    struct takt_net_packet p;
+    uint8_t bytes[TAKT_RECEIVER_PAYLOAD_BYTES_MAX];
+};
+
+struct rig {
+    struct takt_receiver *r;
+    uint32_t rate_hz, out_hz; /* of the packets; of the pulls */
+    uint32_t channels, packet;
+    uint32_t bits; /* 16 or 24 */
+    enum sound sound;
+    double drift_ppm; /* by how much the sender is faster */
+    double jitter_ms, loss, twice;
+    uint32_t red; /* how many copies of older packets there are in one */
+    bool is_cut;  /* nothing arrives */
+    uint32_t ssrc, timestamp;
+    uint16_t seq;
+    uint8_t payload_type;
+    struct takt_random chance;
+
+    int64_t sent, made; /* packets of this sender; frames pulled */
+    int64_t since_ns;   /* when its first one began */
+    int64_t now_ns;
+    uint64_t delivered, dropped;
+    struct flying *flying;
+    uint32_t count;
+    double last[2], broken; /* how far the sine that comes out was from going on as one, at most */
+    float memory[CHANNELS][PULL];
+    float *out[CHANNELS];
+};
+
+static const struct takt_receiver_format formats[] = {
+    {96, {.codec = TAKT_CODEC_L24, .rate_hz = 48000, .channels = 2, .frames = 48}},
+    {97, {.codec = TAKT_CODEC_L16, .rate_hz = 48000, .channels = 2, .frames = 48}},
+    {98, {.codec = TAKT_CODEC_L16, .rate_hz = 44100, .channels = 1, .frames = 441}},
+};
+
+/* The two formats that most tests have, or just one of other channels. */
+static bool open_rig(struct rig *g, struct takt_receiver_cfg cfg)
+{
+    struct takt_error e;
+    if (!cfg.formats) {
+        cfg.formats = formats;
+        cfg.formats_count = 3;
+    }
+    cfg.channels = cfg.channels ? cfg.channels : 2;
+    cfg.frames_max = PULL;
+    *g = (struct rig){.rate_hz = 48000,
+                      .out_hz = cfg.rate_hz ? cfg.rate_hz : 48000,
+                      .channels = 2,
+                      .packet = 48,
+                      .bits = 24,
+                      .ssrc = 7,
+                      .payload_type = 96,
+                      .chance = takt_random_seed(1),
+                      .since_ns = START_NS,
+                      .now_ns = START_NS};
+    g->flying = calloc(FLYING, sizeof *g->flying);
+    for (int c = 0; c < CHANNELS; c++)
+        g->out[c] = g->memory[c];
+    return g->flying && takt_receiver_create(&cfg, &g->r, &e) == TAKT_OK;
+}
+
+static void close_rig(struct rig *g)
+{
+    takt_receiver_destroy(g->r);
+    free(g->flying);
+}
+
+/* A sine of 997 Hz, a whole number of periods a second. */
+static double sine(uint32_t rate_hz, int64_t m)
+{
+    static double table[48000];
+    static uint32_t made_for;
+    if (made_for != rate_hz)
+        for (uint32_t i = 0; i < rate_hz; i++)
+            table[i] = sin(2 * pi * 997 / rate_hz * i);
+    made_for = rate_hz;
+    return table[(uint64_t)m % rate_hz];
+}
+
+/* Below full scale by half; of noise, no sample is like the next. */
+static int32_t sample(const struct rig *g, int64_t m, uint32_t c)
+{
+    double most = (double)(1 << (g->bits - 2));
+    if (g->sound == SINE)
+        return (int32_t)lround(most * sine(g->rate_hz, m + 7000 * c));
+    if (g->sound == SILENCE)
+        return 0;
+    struct takt_random r = takt_random_seed((uint64_t)m * 64 + c);
+    return (int32_t)((takt_random_unit(&r) * 2 - 1) * most);
+}
+
+static float heard(const struct rig *g, int64_t m, uint32_t c)
+{
+    return (float)sample(g, m, c) / (float)(1 << (g->bits - 1));
+}
+
+static uint32_t encode(const struct rig *g, int64_t packet, uint8_t *out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->packet; i++)
+        for (uint32_t c = 0; c < g->channels; c++) {
+            int32_t x = sample(g, packet * g->packet + i, c);
+            for (uint32_t b = g->bits; b; b -= 8)
+                out[n++] = (uint8_t)((uint32_t)x >> (b - 8));
+        }
+    return n;
+}
+
+static uint32_t encode_red(const struct rig *g, int64_t packet, uint8_t *out)
+{
+    uint8_t data[4][TAKT_RECEIVER_PAYLOAD_BYTES_MAX];
+    struct takt_red_block blocks[4];
+    uint32_t n = 0;
+    for (int64_t back = g->red; back >= 0; back--)
+        if (packet >= back) {
+            size_t bytes = encode(g, packet - back, data[n]);
+            blocks[n] = (struct takt_red_block){g->payload_type, (uint16_t)(back * g->packet),
+                                                bytes, data[n]};
+            n++;
+        }
+    return (uint32_t)takt_red_write(blocks, n, out, TAKT_RECEIVER_PAYLOAD_BYTES_MAX);
+}
+
+static void fly(struct rig *g, const struct flying *from)
+{
+    if (g->count == FLYING)
+        return;
+    struct flying *f = &g->flying[g->count++];
+    *f = *from;
+    f->arrival_ns += (int64_t)(takt_random_unit(&g->chance) * g->jitter_ms * MS);
+}
+
+static int64_t due_ns(const struct rig *g, int64_t packet)
+{
+    double s = (double)packet * g->packet / (g->rate_hz * (1 + g->drift_ppm * 1e-6));
+    return g->since_ns + (int64_t)(s * 1e9);
+}
+
+static void send(struct rig *g)
+{
+    for (; due_ns(g, g->sent + 1) <= g->now_ns; g->sent++) {
+        struct flying f = {.arrival_ns = due_ns(g, g->sent + 1) + 2 * MS};
+        if (g->is_cut || takt_random_unit(&g->chance) < g->loss) {
+            g->dropped++;
+            continue;
+        }
+        f.p = (struct takt_net_packet){.ssrc = g->ssrc,
+                                       .seq = (uint16_t)(g->seq + g->sent),
+                                       .timestamp = g->timestamp + (uint32_t)(g->sent * g->packet),
+                                       .payload_type = g->red ? 100 : g->payload_type,
+                                       .has_capture = true,
+                                       .capture_ns = due_ns(g, g->sent)};
+        f.p.bytes =
+            (uint16_t)(g->red ? encode_red(g, g->sent, f.bytes) : encode(g, g->sent, f.bytes));
+        fly(g, &f);
+        if (takt_random_unit(&g->chance) < g->twice)
+            fly(g, &f);
+    }
+}
+
+static void deliver(struct rig *g)
+{
+    for (;;) {
+        uint32_t first = g->count;
+        for (uint32_t i = 0; i < g->count; i++)
+            if (g->flying[i].arrival_ns <= g->now_ns &&
+                (first == g->count || g->flying[i].arrival_ns < g->flying[first].arrival_ns))
+                first = i;
+        if (first == g->count)
+            return;
+        struct flying *f = &g->flying[first];
+        f->p.arrival_ns = f->arrival_ns;
+        f->p.payload = f->bytes;
+        takt_receiver_packet(g->r, &f->p);
+        g->delivered++;
+        *f = g->flying[--g->count];
+    }
+}
+
+static void look_for_breaks(struct rig *g, uint32_t frames)
+{
+    double turn = 2 * cos(2 * pi * 997 / g->out_hz);
+    for (uint32_t i = 0; i < frames && g->sound == SINE; i++) {
+        double x = (double)g->out[0][i];
+        g->broken = fmax(g->broken, fabs(x - turn * g->last[0] + g->last[1]));
+        g->last[1] = g->last[0];
+        g->last[0] = x;
+    }
+}
+
+/* Time goes on by so many frames, which are then pulled. */
+static void pull(struct rig *g, uint32_t frames)
+{
+    g->now_ns = START_NS + (int64_t)((double)g->made * 1e9 / g->out_hz);
+    send(g);
+    deliver(g);
+    takt_receiver_pull(g->r, g->now_ns, g->now_ns + LEAD_NS, g->out, frames);
+    look_for_breaks(g, frames);
+    g->made += frames;
+}
+
+static void pull_s(struct rig *g, double s)
+{
+    int64_t until = g->made + (int64_t)(s * g->out_hz);
+    while (g->made < until)
+        pull(g, 64);
+}
+
+static struct takt_receiver_stats stats_of(const struct rig *g)
+{
+    struct takt_receiver_stats st = {0};
+    takt_receiver_read_stats(g->r, &st);
+    return st;
+}
+
+static bool adds_up(const struct takt_receiver_counts *c)
+{
+    return c->packets == c->waiting + c->played + c->skipped + c->late + c->duplicated;
+}
+
+/* Which of the sender's frames came out first in the last pull; below 0: none near where it should
+ * be. */
+static int64_t frame_of_first(const struct rig *g)
+{
+    int64_t newest = g->sent * g->packet;
+    for (int64_t m = newest; m >= 0 && m > newest - g->rate_hz; m--)
+        if (g->out[0][0] == heard(g, m, 0) && g->out[0][1] == heard(g, m + 1, 0))
+            return m;
+    return -1;
+}
+
+static int64_t count_wrong(const struct rig *g, int64_t m, uint32_t frames, uint32_t channels)
+{
+    int64_t wrong = 0;
+    for (uint32_t i = 0; i < frames; i++)
+        for (uint32_t c = 0; c < channels; c++)
+            wrong += g->out[c][i] != heard(g, m + i, g->channels == 1 ? 0 : c % g->channels);
+    return wrong;
+}
+
+/* So many seconds in pulls of 2 to `most` frames, all of which have to follow on each other. */
+static int64_t wrong_samples(struct rig *g, double s, uint32_t most, uint32_t channels)
+{
+    pull(g, most);
+    int64_t m = frame_of_first(g), wrong = 0, until = g->made + (int64_t)(s * g->out_hz);
+    if (m < 0)
+        return -1;
+    for (uint32_t n = most; g->made < until;) {
+        m += n;
+        n = 2 + (uint32_t)takt_random_below(&g->chance, most - 1);
+        pull(g, n);
+        wrong += count_wrong(g, m, n, channels);
+    }
+    return wrong;
+}
+
+/* ---- Exactness ------------------------------------------------------------------------------- */
+
+/* Whatever the packets, the pulls and the channels, what comes out is what went in. */
+static void receiver_gives_back_every_bit(void)
+{
+    static const uint32_t packets[] = {16, 48, 77, 240}, most[] = {2, 32, 64, 500, 2048};
+    struct rig g;
+    for (uint32_t i = 0; i < 40; i++) {
+        uint32_t channels = 1 + i % 2, bits = i & 4 ? 16 : 24;
+        struct takt_receiver_format f = {.payload_type = 96,
+                                         .codec = {bits == 16 ? TAKT_CODEC_L16 : TAKT_CODEC_L24,
+                                                   48000, channels, packets[i % 4]}};
+        CHECK(open_rig(
+            &g, (struct takt_receiver_cfg){
+                    .formats = &f, .formats_count = 1, .channels = 1 + i % 3, .latency_ms = 8}));
+        g.packet = packets[i % 4];
+        g.channels = channels;
+        g.bits = bits;
+        g.chance = takt_random_seed(i);
+        for (int k = 0; k < 8 || g.made < 10000; k++)
+            pull(&g, most[i % 5]);
+        CHECK_INT(wrong_samples(&g, 0.5, most[i % 5], 1 + i % 3), 0);
+        struct takt_receiver_stats st = stats_of(&g);
+        CHECK(st.source[0].is_exact);
+        CHECK_INT(st.counts.late + st.counts.lost + st.counts.skipped, 0);
+        CHECK_INT(st.counts.concealed_frames, 0);
+        CHECK(adds_up(&st.counts));
+        close_rig(&g);
+    }
+}
+
+/* Jitter that the delay has room for changes nothing. */
+static void receiver_stays_exact_in_jitter(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 6}));
+    g.jitter_ms = 4;
+    pull_s(&g, 20);
+    CHECK_INT(wrong_samples(&g, 40, 64, 2), 0);
+    struct takt_receiver_stats st = stats_of(&g);
+    CHECK_INT(st.counts.late + st.counts.lost, 0);
+    CHECK_NEAR(st.source[0].latency_ms, 1 + 2 + 6 + 3 + 64 / 48.0 + 16 / 48.0, 0.5);
+    close_rig(&g);
+}
+
+/* Numbers and timestamps wrap, and nobody hears it. */
+static void receiver_wraps_without_a_seam(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 5}));
+    g.seq = 65535 - 1500;
+    g.timestamp = 0u - 48 * 2000;
+    pull_s(&g, 1);
+    CHECK_INT(wrong_samples(&g, 3, 64, 2), 0);
+    close_rig(&g);
+}
+
+/* The delay that it finds on a calm path is short; it moves there in few steps, and between them
+ * every bit is right. */
+static void receiver_comes_to_rest_on_a_calm_path(void)
+{
+    struct rig g;
+    int64_t wrong = 0, exact = 0, m = -1;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){0}));
+    g.jitter_ms = 0.1;
+    pull_s(&g, 10);
+    for (int i = 0; i < 30 * 750; i++) {
+        bool was_exact = stats_of(&g).source[0].is_exact;
+        pull(&g, 64);
+        if (!was_exact || !stats_of(&g).source[0].is_exact) {
+            m = -1;
+            continue;
+        }
+        m = m < 0 ? frame_of_first(&g) : m + 64;
+        wrong += count_wrong(&g, m, 64, 2);
+        exact++;
+    }
+    CHECK_INT(wrong, 0);
+    CHECK(exact > 24 * 750);
+    CHECK(stats_of(&g).source[0].delay_ms < 1);
+    CHECK_INT(stats_of(&g).counts.concealed_frames, 0);
+    close_rig(&g);
+}
+
+/* ---- Drift ----------------------------------------------------------------------------------- */
+
+static void receiver_follows_drift_without_a_glitch(void)
+{
+    for (int sign = -1; sign <= 1; sign += 2) {
+        struct rig g;
+        double low_ms = 1e9, high_ms = 0;
+        CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 5}));
+        g.sound = SINE;
+        g.drift_ppm = sign * 200;
+        g.packet = 192;
+        g.jitter_ms = 2;
+        pull_s(&g, 60);
+        g.broken = 0;
+        int64_t until = g.made + (int64_t)ROUNDS(240) * 48000;
+        while (g.made < until) {
+            pull(&g, 64);
+            if (g.made % 1024)
+                continue;
+            struct takt_receiver_stats st = stats_of(&g);
+            low_ms = fmin(low_ms, st.source[0].latency_ms);
+            high_ms = fmax(high_ms, st.source[0].latency_ms);
+            CHECK(!st.source[0].is_exact);
+        }
+        CHECK(g.broken < 1e-5);
+        CHECK(high_ms - low_ms < 1);
+        struct takt_receiver_stats st = stats_of(&g);
+        CHECK_INT(st.counts.concealed_frames + st.counts.late + st.counts.lost, 0);
+        CHECK_NEAR(st.source[0].drift_ppm, -sign * 200, 5);
+        CHECK_NEAR(st.source[0].speed_ppm, sign * 200, 20);
+        close_rig(&g);
+    }
+}
+
+/* Between copying and resampling there is no seam either way. */
+static void receiver_moves_to_its_target_without_a_glitch(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){0}));
+    g.sound = SINE;
+    g.jitter_ms = 0.2;
+    pull_s(&g, 0.5);
+    g.broken = 0;
+    bool was_exact = false, was_not = false;
+    for (int i = 0; i < 30 * 750; i++) {
+        pull(&g, 64);
+        was_exact |= stats_of(&g).source[0].is_exact;
+        was_not |= !stats_of(&g).source[0].is_exact;
+    }
+    CHECK(was_exact && was_not);
+    CHECK(g.broken < 5e-4);
+    close_rig(&g);
+}
+
+/* ---- What goes wrong on the way -------------------------------------------------------------- */
+
+/* The longest silence of so many seconds, in ms. */
+static double silence_ms(struct rig *g, double s, double *kept)
+{
+    double most = *kept;
+    int64_t until = g->made + (int64_t)(s * g->out_hz), run = (int64_t)(*kept * g->out_hz / 1e3);
+    while (g->made < until) {
+        pull(g, 64);
+        for (int i = 0; i < 64; i++) {
+            run = fabsf(g->out[0][i]) < 1e-3f ? run + 1 : 0;
+            most = fmax(most, (double)run * 1e3 / g->out_hz);
+        }
+    }
+    *kept = (double)run * 1e3 / g->out_hz;
+    return most;
+}
+
+static void receiver_counts_add_up(void)
+{
+    struct rig g;
+    double kept = 0;
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = seed & 1 ? 4 : 0}));
+        g.chance = takt_random_seed(seed);
+        g.jitter_ms = 6;
+        g.loss = 0.05;
+        g.twice = 0.02;
+        pull_s(&g, 0.2);
+        CHECK(silence_ms(&g, 5, &kept) < 100);
+        g.is_cut = true;
+        pull_s(&g, 0.5);
+        struct takt_receiver_stats st = stats_of(&g);
+        CHECK(adds_up(&st.counts));
+        CHECK_INT(st.counts.waiting, 0);
+        CHECK(st.counts.duplicated > 0 && st.counts.lost > 0);
+        CHECK(st.counts.late > 0 || !(seed & 1));
+        CHECK_INT(st.counts.skipped, 0);
+        CHECK_NEAR(st.counts.lost, 0.05 * 5200, 60);
+        CHECK_NEAR(st.counts.packets + st.foreign, g.delivered, 3);
+        CHECK(st.concealed_ratio > 0.03 && st.concealed_ratio < 0.5);
+        close_rig(&g);
+    }
+}
+
+static void receiver_is_back_soon_after_an_outage(void)
+{
+    struct rig g;
+    double kept = 0;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){0}));
+    g.jitter_ms = 3;
+    g.sound = SINE;
+    pull_s(&g, 10);
+    g.broken = 0;
+    double target_ms = stats_of(&g).source[0].target_ms;
+    g.is_cut = true;
+    CHECK(silence_ms(&g, 1, &kept) > 500);
+    g.is_cut = false;
+    CHECK(silence_ms(&g, 2, &kept) < 1100);
+    CHECK(kept < 1);
+    CHECK(g.broken < 0.01);
+    CHECK_NEAR(stats_of(&g).source[0].target_ms, target_ms, 1);
+    CHECK_NEAR(stats_of(&g).source[0].delay_ms, target_ms, 1.5);
+    close_rig(&g);
+}
+
+/* Packets come, pulls do not. */
+static void stall_s(struct rig *g, double s)
+{
+    int64_t until = g->made + (int64_t)(s * g->out_hz);
+    for (; g->made < until; g->made += 48) {
+        g->now_ns = START_NS + (int64_t)((double)g->made * 1e9 / g->out_hz);
+        send(g);
+        deliver(g);
+    }
+}
+
+/* Nobody pulled for a while: what is old is not played any more. */
+static void receiver_goes_on_after_a_stall(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 10}));
+    pull_s(&g, 5);
+    for (double s = 0.003; s <= 3; s *= 10) {
+        double kept = 0;
+        stall_s(&g, s);
+        pull(&g, 64);
+        CHECK_NEAR(stats_of(&g).source[0].delay_ms, 10, 0.3);
+        CHECK(silence_ms(&g, 1, &kept) < 100);
+        struct takt_receiver_stats st = stats_of(&g);
+        CHECK_NEAR(st.source[0].delay_ms, 10, 0.3);
+        CHECK(st.source[0].latency_ms < 20);
+        CHECK(st.source[0].is_exact);
+        CHECK(adds_up(&st.counts));
+    }
+    close_rig(&g);
+}
+
+/* There is room for 16 packets, and the delay wants more: the oldest have to go. */
+static void receiver_has_room_for_so_many_packets(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 40, .packets_max = 16}));
+    pull_s(&g, 1);
+    struct takt_receiver_stats st = stats_of(&g);
+    CHECK(st.counts.waiting <= 16 && st.counts.skipped > 900);
+    CHECK(adds_up(&st.counts));
+    close_rig(&g);
+}
+
+/* Of a packet that comes when its time has begun, the rest is played. */
+static void receiver_plays_what_is_left_of_a_late_packet(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 3}));
+    g.sound = SINE;
+    g.packet = 240;
+    g.jitter_ms = 6;
+    pull_s(&g, 5);
+    g.broken = 0;
+    pull_s(&g, 5);
+    struct takt_receiver_stats st = stats_of(&g);
+    CHECK(st.counts.concealed_frames > 10000);
+    CHECK(st.counts.late < 20);
+    CHECK(g.broken < 0.01);
+    close_rig(&g);
+}
+
+/* Where nothing sounds nobody hears how the delay comes down. */
+static void receiver_moves_at_once_in_silence(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){0}));
+    g.sound = SILENCE;
+    pull_s(&g, 0.5);
+    for (int i = 0; i < 20; i++) {
+        pull_s(&g, 0.1);
+        struct takt_receiver_stats st = stats_of(&g);
+        CHECK_NEAR(st.source[0].delay_ms, st.source[0].target_ms, 0.35);
+        CHECK_INT(st.counts.concealed_frames, 0);
+    }
+    close_rig(&g);
+}
+
+/* The sender begins anew, with or without another SSRC. */
+static void receiver_follows_a_restart(void)
+{
+    struct rig g;
+    double kept = 0;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 5}));
+    pull_s(&g, 1);
+    g.seq = 30000;
+    g.timestamp = 0x70000000;
+    CHECK(silence_ms(&g, 1, &kept) < 100);
+    CHECK(kept < 1);
+    CHECK_INT(wrong_samples(&g, 0.5, 64, 2), 0);
+    g.seq += 20000; /* numbers alone */
+    CHECK(silence_ms(&g, 1, &kept) < 100);
+    CHECK(stats_of(&g).counts.lost < 5);
+    g.ssrc++;
+    CHECK(silence_ms(&g, 2.5, &kept) > 1800);
+    CHECK(silence_ms(&g, 0.5, &kept) < 2200);
+    CHECK(kept < 1);
+    CHECK_INT(stats_of(&g).source[0].ssrc, g.ssrc);
+    CHECK_INT(stats_of(&g).source[0].counts.late, 0);
+    close_rig(&g);
+}
+
+/* Also where packets overtake each other so much that hardly two come in order. */
+static void receiver_follows_a_restart_out_of_order(void)
+{
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct rig g;
+        double kept = 0;
+        CHECK(open_rig(&g, (struct takt_receiver_cfg){0}));
+        g.chance = takt_random_seed(seed);
+        g.packet = 16;
+        g.jitter_ms = 35;
+        g.sound = SINE;
+        pull_s(&g, 0.5);
+        g.seq += 30000;
+        CHECK(silence_ms(&g, 0.3, &kept) < 80);
+        g.timestamp += 0x20000000;
+        CHECK(silence_ms(&g, 0.3, &kept) < 80);
+        CHECK(stats_of(&g).counts.resets < 8);
+        close_rig(&g);
+    }
+}
+
+/* Another type comes in the midst: other bits, other rate, other channels. */
+static void receiver_follows_a_change_of_format(void)
+{
+    struct rig g;
+    double kept = 0;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 5}));
+    pull_s(&g, 1);
+    g.payload_type = 97;
+    g.bits = 16;
+    CHECK(silence_ms(&g, 1, &kept) < 100);
+    CHECK_INT(wrong_samples(&g, 0.5, 64, 2), 0);
+    int64_t sent = g.sent;
+    g.payload_type = 98;
+    g.rate_hz = 44100;
+    g.channels = 1;
+    g.packet = 441;
+    g.since_ns = g.now_ns;
+    g.seq = (uint16_t)(g.seq + sent);
+    g.timestamp += 48 * (uint32_t)sent;
+    g.sent = 0;
+    g.sound = SINE;
+    CHECK(silence_ms(&g, 1, &kept) < 100);
+    CHECK(kept < 1);
+    pull_s(&g, 5);
+    g.broken = 0;
+    pull_s(&g, 1);
+    CHECK(g.broken < 1e-4);
+    close_rig(&g);
+}
+
+/* Copies that come with later packets stand in for lost ones. */
+static void receiver_plays_copies_of_what_is_lost(void)
+{
+    struct rig g;
+    CHECK(open_rig(
+        &g, (struct takt_receiver_cfg){.latency_ms = 5, .has_red = true, .red_payload_type = 100}));
+    g.packet = 48;
+    g.red = 2;
+    g.loss = 0.05;
+    pull_s(&g, 5);
+    struct takt_receiver_stats st = stats_of(&g);
+    CHECK(st.counts.repaired > 150);
+    CHECK(st.counts.lost < 10);
+    CHECK(st.concealed_ratio < 1e-3);
+    CHECK(adds_up(&st.counts));
+    close_rig(&g);
+}
+
+/* A tone goes on through losses as if nothing were missing, whoever finds out how it goes on. */
+static void receiver_conceals_a_tone_so_that_nobody_hears(void)
+{
+    for (int is_helped = 0; is_helped <= 1; is_helped++) {
+        struct rig g;
+        CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 5, .is_helped = is_helped}));
+        g.sound = SINE;
+        pull_s(&g, 1);
+        g.loss = 0.03;
+        g.broken = 0;
+        for (int i = 0; i < 3000; i++) {
+            pull(&g, 64);
+            while (takt_receiver_help(g.r))
+                ;
+        }
+        CHECK(stats_of(&g).counts.lost > 50);
+        CHECK(g.broken < 1e-4);
+        close_rig(&g);
+    }
+}
+
+/* Two at a time are the sum of both; without mixing only the first is heard. */
+static void receiver_mixes_when_asked(void)
+{
+    for (uint32_t most = 1; most <= 2; most++) {
+        struct rig a, b;
+        CHECK(open_rig(&a, (struct takt_receiver_cfg){.latency_ms = 5, .sources_max = most}));
+        CHECK(open_rig(&b, (struct takt_receiver_cfg){0}));
+        struct takt_receiver *own = b.r;
+        b.r = a.r;
+        b.ssrc = 8;
+        b.sound = a.sound = SINE;
+        for (int i = 0; i < 2000; i++) {
+            b.made += 64;
+            b.now_ns = START_NS + (int64_t)((double)b.made * 1e9 / 48000);
+            pull(&a, 64);
+            send(&b);
+            deliver(&b);
+        }
+        struct takt_receiver_stats st = stats_of(&a);
+        CHECK_INT(st.sources, most);
+        CHECK(most == 2 ? st.foreign < 4 : st.foreign > 2000);
+        float peak = 0;
+        for (int i = 0; i < 64; i++)
+            peak = fmaxf(peak, fabsf(a.out[0][i]));
+        CHECK(most == 2 ? peak > 0.9f : peak < 0.51f);
+        b.r = own;
+        close_rig(&a);
+        close_rig(&b);
+    }
+}
+
+/* Somewhat like one that sings, in syllables. */
+static float voice(int64_t m)
+{
+    double t = (double)m / 48000, syllable = 0.1 + fabs(sin(2 * pi * 2.3 * t)), x = 0;
+    double angle = 2 * pi * (140 * t - 50 / (2 * pi * 1.1) * cos(2 * pi * 1.1 * t));
+    for (int k = 1; k < 16; k++)
+        x += sin(k * angle) * exp(-k * (0.15 + 0.1 * sin(2 * pi * 1.7 * t)));
+    return (float)(0.12 * syllable * x);
+}
+
+/* A voice of Opus goes on through losses, one packet in ten. Returns how many frames of the last
+ * pull are far below it; below 0: there is no Opus here. */
+static int opus_holes(uint32_t frames, bool fec, struct takt_receiver_stats *st)
+{
+    struct takt_receiver_format f = {.payload_type = 96,
+                                     .codec = {.codec = TAKT_CODEC_OPUS,
+                                               .rate_hz = 48000,
+                                               .channels = 1,
+                                               .frames = frames,
+                                               .bit_rate = 40000,
+                                               .fec = fec,
+                                               .loss_percent = fec ? 5 : 0}};
+    struct takt_receiver_cfg cfg = {
+        .formats = &f, .formats_count = 1, .channels = 1, .latency_ms = 40};
+    struct takt_encoder *encoder;
+    struct takt_receiver *r;
+    struct takt_error e;
+    float in[960], got[960], *out = got;
+    const float *plane = in;
+    uint8_t bytes[TAKT_OPUS_BYTES_MAX];
+    int holes = 0;
+    if (takt_encoder_create(&f.codec, &encoder, &e) < 0)
+        return -1;
+    if (takt_receiver_create(&cfg, &r, &e) < 0)
+        return -2;
+    for (int64_t k = 0; k < 48000 * 4 / frames; k++) {
+        for (uint32_t i = 0; i < frames; i++)
+            in[i] = voice(k * frames + i);
+        int n = takt_encoder_encode(encoder, &plane, bytes, sizeof bytes);
+        int64_t now_ns = START_NS + (k + 1) * frames * 1000000000 / 48000;
+        struct takt_net_packet p = {.arrival_ns = now_ns,
+                                    .ssrc = 1,
+                                    .seq = (uint16_t)k,
+                                    .timestamp = (uint32_t)(k * frames),
+                                    .payload_type = 96,
+                                    .bytes = (uint16_t)(n > 0 ? n : 0),
+                                    .payload = bytes};
+        if (k % 10 != 9)
+            takt_receiver_packet(r, &p);
+        takt_receiver_pull(r, now_ns, now_ns + LEAD_NS, &out, frames);
+        double sum = 0;
+        for (uint32_t i = 0; i < frames; i++)
+            sum += (double)got[i] * (double)got[i];
+        holes += k * frames > 24000 && sum / frames < 1e-6;
+    }
+    takt_receiver_read_stats(r, st);
+    takt_receiver_destroy(r);
+    takt_encoder_destroy(encoder);
+    return holes;
+}
+
+static void receiver_plays_opus_through_loss(void)
+{
+    static const uint32_t frames[] = {120, 240, 480, 960};
+    struct takt_receiver_stats st;
+    for (int i = 0; i < 4; i++)
+        for (int fec = 0; fec <= (frames[i] >= 480); fec++) {
+            int holes = opus_holes(frames[i], fec, &st);
+            if (holes == -1)
+                SKIP("built without Opus");
+            CHECK_INT(holes, 0);
+            CHECK(adds_up(&st.counts));
+            CHECK_NEAR(st.counts.lost, 4 * 4800 / frames[i], 2);
+            CHECK(fec ? st.counts.repaired * 2 > st.counts.lost : !st.counts.repaired);
+        }
+}
+
+/* ---- What does not belong there -------------------------------------------------------------- */
+
+static void receiver_takes_anything(void)
+{
+    for (uint64_t seed = 0; seed < (uint64_t)ROUNDS(30); seed++) {
+        struct rig g;
+        struct takt_random r = takt_random_seed(seed);
+        uint8_t bytes[TAKT_RECEIVER_PAYLOAD_BYTES_MAX];
+        CHECK(open_rig(&g, (struct takt_receiver_cfg){.sources_max = 1 + seed % 3,
+                                                      .packets_max = 16u << seed % 5,
+                                                      .has_red = true,
+                                                      .red_payload_type = 100}));
+        g.jitter_ms = 20;
+        g.loss = 0.1;
+        for (int i = 0; i < 600; i++) {
+            struct takt_net_packet p = {
+                .arrival_ns = g.now_ns + (int64_t)takt_random_below(&r, 40 * MS) - 20 * MS,
+                .ssrc = 6 + (uint32_t)takt_random_below(&r, 3),
+                .seq = (uint16_t)(g.seq + g.sent + (int64_t)takt_random_below(&r, 40)),
+                .timestamp = g.timestamp +
+                             (uint32_t)(g.sent * g.packet + (int64_t)takt_random_below(&r, 3000)),
+                .payload_type = (uint8_t)(95 + takt_random_below(&r, 6)),
+                .is_repaired = !takt_random_below(&r, 4),
+                .bytes = (uint16_t)takt_random_below(&r, 1501),
+                .payload = bytes};
+            for (int k = 0; k < 40; k++)
+                bytes[takt_random_below(&r, sizeof bytes)] = (uint8_t)takt_random_u64(&r);
+            if (!takt_random_below(&r, 4)) {
+                p.seq = (uint16_t)takt_random_u64(&r);
+                p.timestamp = (uint32_t)takt_random_u64(&r);
+            }
+            if (!takt_random_below(&r, 50))
+                p.arrival_ns = (int64_t)(takt_random_u64(&r) >> 2);
+            takt_receiver_packet(g.r, &p);
+            pull(&g, 1 + (uint32_t)takt_random_below(&r, takt_random_below(&r, 2) ? 64 : 2000));
+            if (!takt_random_below(&r, 20))
+                takt_receiver_pull(g.r, g.now_ns, (int64_t)(takt_random_u64(&r) >> 2), g.out, 64);
+            struct takt_receiver_stats st = stats_of(&g);
+            CHECK(adds_up(&st.counts));
+        }
+        close_rig(&g);
+    }
+}
+
+/* A forged packet in 20 does not disturb what plays. */
+static void receiver_is_not_moved_by_strays(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 5}));
+    struct takt_random r = takt_random_seed(5);
+    static const uint8_t zeros[288];
+    pull_s(&g, 1);
+    for (int i = 0; i < 3000; i++) {
+        struct takt_net_packet p = {.arrival_ns = g.now_ns,
+                                    .ssrc = 7,
+                                    .seq = (uint16_t)takt_random_u64(&r),
+                                    .timestamp = (uint32_t)takt_random_u64(&r),
+                                    .payload_type = 96,
+                                    .bytes = sizeof zeros,
+                                    .payload = zeros};
+        uint16_t ahead = (uint16_t)(p.seq - (uint16_t)(g.seq + g.sent));
+        if (ahead > 4000 && ahead < 65000)
+            takt_receiver_packet(g.r, &p);
+        p.seq = (uint16_t)(g.seq + g.sent + 5);
+        ahead = (uint16_t)((p.timestamp - (uint32_t)g.sent * 48) >> 16);
+        if (i % 50 == 0 && ahead > 10 && ahead < 65525)
+            takt_receiver_packet(g.r, &p);
+        pull(&g, 64);
+    }
+    CHECK_INT(wrong_samples(&g, 1, 64, 2), 0);
+    CHECK_INT(stats_of(&g).counts.lost, 0);
+    CHECK_INT(stats_of(&g).counts.concealed_frames, 0);
+    close_rig(&g);
+}
+
+static void receiver_create_refuses_what_is_out_of_range(void)
+{
+    struct takt_receiver *r;
+    struct takt_error e;
+    struct takt_receiver_format f = formats[0];
+    struct takt_receiver_cfg good = {.formats = &f, .formats_count = 1}, c = good;
+    CHECK_INT(takt_receiver_create(&good, &r, &e), TAKT_OK);
+    takt_receiver_destroy(r);
+#define REFUSED(field, value)                                                                      \
+    c = good;                                                                                      \
+    c.field = (value);                                                                             \
+    CHECK_INT(takt_receiver_create(&c, &r, &e), TAKT_ERR_ARG);                                     \
+    CHECK(!r)
+    REFUSED(rate_hz, 100);
+    REFUSED(channels, 65);
+    REFUSED(formats_count, 0);
+    REFUSED(formats_count, 9);
+    REFUSED(sources_max, 17);
+    REFUSED(packets_max, 100);
+    REFUSED(frames_max, 100000);
+    REFUSED(latency_ms, -1);
+#undef REFUSED
+    f.payload_type = 128;
+    CHECK_INT(takt_receiver_create(&good, &r, &e), TAKT_ERR_ARG);
+    f = formats[0];
+    f.codec.channels = 0;
+    CHECK_INT(takt_receiver_create(&good, &r, &e), TAKT_ERR_ARG);
+    f = formats[0];
+    f.codec.codec = (enum takt_codec)TAKT_CODECS;
+    CHECK_INT(takt_receiver_create(&good, &r, &e), TAKT_ERR_ARG);
+    f = (struct takt_receiver_format){
+        96, {.codec = TAKT_CODEC_OPUS, .rate_hz = 16000, .channels = 1, .frames = 160}};
+    CHECK_INT(takt_receiver_create(&good, &r, &e), TAKT_ERR_ARG);
+}
+
+static void receiver_create_without_memory_holds_nothing(void)
+{
+    struct takt_receiver_cfg cfg = {.formats = formats, .formats_count = 3, .sources_max = 2};
+    for (int n = 1;; n++) {
+        struct takt_receiver *r;
+        struct takt_error e;
+        long before = fault_held();
+        fault_at(n);
+        int code = takt_receiver_create(&cfg, &r, &e);
+        bool failed = fault_happened();
+        fault_at(0);
+        CHECK_INT(code, failed ? TAKT_ERR_NOMEM : TAKT_OK);
+        CHECK(failed ? !r : r != NULL);
+        takt_receiver_destroy(r);
+        CHECK_INT(fault_held(), before);
+        if (!failed)
+            break;
+    }
+    takt_receiver_destroy(NULL);
+}
+
+int main(void)
+{
+    RUN(receiver_gives_back_every_bit);
+    RUN(receiver_stays_exact_in_jitter);
+    RUN(receiver_wraps_without_a_seam);
+    RUN(receiver_comes_to_rest_on_a_calm_path);
+    RUN(receiver_follows_drift_without_a_glitch);
+    RUN(receiver_moves_to_its_target_without_a_glitch);
+    RUN(receiver_counts_add_up);
+    RUN(receiver_is_back_soon_after_an_outage);
+    RUN(receiver_goes_on_after_a_stall);
+    RUN(receiver_has_room_for_so_many_packets);
+    RUN(receiver_plays_what_is_left_of_a_late_packet);
+    RUN(receiver_moves_at_once_in_silence);
+    RUN(receiver_follows_a_restart);
+    RUN(receiver_follows_a_restart_out_of_order);
+    RUN(receiver_follows_a_change_of_format);
+    RUN(receiver_plays_copies_of_what_is_lost);
+    RUN(receiver_conceals_a_tone_so_that_nobody_hears);
+    RUN(receiver_mixes_when_asked);
+    RUN(receiver_plays_opus_through_loss);
+    RUN(receiver_takes_anything);
+    RUN(receiver_is_not_moved_by_strays);
+    RUN(receiver_create_refuses_what_is_out_of_range);
+    RUN(receiver_create_without_memory_holds_nothing);
+    return tap_done();
+}
