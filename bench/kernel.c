@@ -56,6 +56,9 @@ static void naive_encode_s16(void)
     X(scale_ramp, takt_scale_ramp(out, in, 0.2f, 0.9f, N), NULL)                                   \
     X(mix, takt_mix(out, in, 1e-6f, N), NULL)                                                      \
     X(clamp, takt_clamp(out, in, 0.5f, N), NULL)                                                   \
+    X(multiply, takt_multiply(out, in, in, N), NULL)                                               \
+    X(power, takt_power(out, stereo, N), NULL)                                                     \
+    X(magnitude, takt_magnitude(out, stereo, N), NULL)                                             \
     X(sum, result = takt_sum(in, N), NULL)                                                         \
     X(sum_squares, result = takt_sum_squares(in, N), naive_sum_squares)                            \
     X(peak, result = (double)takt_peak(in, N), naive_peak)                                         \
@@ -125,6 +128,7 @@ static void fill(void)
 {
     for (int i = 0; i < N; i++)
         in[i] = out[i] = 0.9f * (float)sin(i * 0.1);
+    takt_interleave(stereo, (const float *const *)planes, 2, N);
     takt_encode_init(&coder, TAKT_DITHER_OFF, TAKT_CLIP_INTEGERS, 1);
 }
 
