@@ -7,11 +7,15 @@ _takt_verbs() {
 }
 
 _takt_options() {
-    "$1" help "$2" 2>/dev/null | grep -oE '^  (-., )?--[a-z-]+' | tr -d ' ' | tr , '\n'
+    "$1" help "$2" 2>/dev/null | grep -oE '^  (-., )?--[a-z0-9-]+' | tr -d ' ' | tr , '\n'
 }
 
 _takt_devices() {
     "$1" devices --json 2>/dev/null | sed -nE 's/^\{"type":"device","id":"([^"]*)".*/\1/p'
+}
+
+_takt_instruments() {
+    "$1" tune --instrument list 2>/dev/null | cut -d ' ' -f 1
 }
 
 # Prints what may stand after VERB BEFORE, one a line, and "FILES" where a file's name may.
@@ -21,12 +25,21 @@ _takt_candidates() {
     -f | --format) printf '%s\n' s16 s24 s32 f32 u8 ;;
     --latency) printf '%s\n' low high ;;
     --priority | --fade) echo off ;;
+    --mode) printf '%s\n' level loudness truepeak vu ppm-din ppm-nordic ppm-bbc ppm-ebu k20 k14 k12 correlation all ;;
     --bypass) printf '%s\n' silence dry ;;
+    --a4) printf '%s\n' 415 440 442 443 ;;
+    --instrument) _takt_instruments "$takt" ;;
     -i | --in | -o | --out) _takt_devices "$takt" && echo FILES ;;
     -r | --rate) printf '%s\n' 44100 48000 96000 ;;
-    -b | --block | -c | --channels | -t | --time | --seed | --load | --buffer | --hours | --scenario) ;;
+    -b | --block | -c | --channels | -t | --time | --seed | --load | --buffer | --wait | --hours | --scenario | --range | --bins | --target | --notes | --calibrate) ;;
     --blocks) printf '%s\n' 64,128,256 ;;
-    --html) echo FILES ;;
+    --size) printf '%s\n' 1024 2048 4096 8192 ;;
+    --hop) printf '%s\n' 50% 75% 256 512 ;;
+    --window) printf '%s\n' hann hamming blackman blackman-harris flat-top kaiser gauss rect ;;
+    --scale) printf '%s\n' log linear ;;
+    --bands) printf '%s\n' third octave ;;
+    --average) printf '%s\n' none max mean ;;
+    --png | --html) echo FILES ;;
     *)
         case $verb:$word in
         *:-*) _takt_options "$takt" "$verb" ;;
@@ -35,7 +48,8 @@ _takt_candidates() {
         check:*) compgen -c -- "$word"; echo FILES ;;
         latency:* | doctor:* | sim:*) ;;
         run:g*) echo gain= && echo FILES ;;
-        meter:* | devices:* | run:*) _takt_devices "$takt" && echo FILES ;;
+        run:p*) echo pipe: && echo FILES ;;
+        meter:* | tune:* | spectrum:* | beat:* | devices:* | run:*) _takt_devices "$takt" && echo FILES ;;
         *) echo FILES ;;
         esac
         ;;
@@ -59,7 +73,7 @@ _takt() {
         mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames 2>/dev/null
     fi
-    [[ ${COMPREPLY[*]-} == gain= ]] && compopt -o nospace 2>/dev/null
+    [[ ${COMPREPLY[*]-} == @(gain=|pipe:) ]] && compopt -o nospace 2>/dev/null
     # What bash takes for an earlier word is there already.
     local there=${word%"${word##*[:=]}"}
     [[ -z $there ]] || COMPREPLY=("${COMPREPLY[@]#"$there"}")

@@ -11,12 +11,16 @@ function __takt_verb
 end
 
 function __takt_options
-    takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (?:-., )?(--[a-z-]+)(?: [A-Z]+)? +(.*)$' '$1\t$2'
-    takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (-.), --[a-z-]+(?: [A-Z]+)? +(.*)$' '$1\t$2'
+    takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (?:-., )?(--[a-z0-9-]+)(?: [A-Z]+)? +(.*)$' '$1\t$2'
+    takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (-.), --[a-z0-9-]+(?: [A-Z]+)? +(.*)$' '$1\t$2'
 end
 
 function __takt_devices
     takt devices --json 2>/dev/null | string replace -rf '^\{"type":"device","id":"([^"]*)".*"description":"([^"]*)".*' '$1\t$2'
+end
+
+function __takt_instruments
+    takt tune --instrument list 2>/dev/null | string replace -r '^(\S+) +' '$1\t'
 end
 
 function __takt_after
@@ -25,21 +29,30 @@ function __takt_after
 end
 
 function __takt_verb_is
-    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority --fade --bypass -r --rate -b --block -c --channels -t --time --seed --blocks --load --html --buffer --hours --scenario
+    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority --fade --bypass -r --rate -b --block -c --channels -t --time --seed --blocks --load --html --png --buffer --wait --hours --scenario --size --hop --window --scale --range --bands --bins --average --mode --target --a4 --instrument --notes --calibrate
 end
 
 complete -c takt -n 'test (count (commandline -opc)) -eq 1' -f -a '(__takt_verbs)'
 complete -c takt -n 'test (count (commandline -opc)) -gt 1; and string match -q -- "-*" (commandline -ct)' -f -a '(__takt_options)'
-complete -c takt -n '__takt_verb_is meter devices run' -a '(__takt_devices)'
-complete -c takt -n '__takt_verb_is run' -a 'gain='
+complete -c takt -n '__takt_verb_is meter tune spectrum beat devices run' -a '(__takt_devices)'
+complete -c takt -n '__takt_verb_is run' -a 'gain= pipe:'
 complete -c takt -n '__takt_verb_is bench' -f -a 'gain='
 complete -c takt -n '__takt_verb_is check' -a '(__fish_complete_subcommand)'
 complete -c takt -n '__takt_verb_is help' -f -a '(__takt_verbs)'
 complete -c takt -n '__takt_after -i --in -o --out' -a '(__takt_devices)'
 complete -c takt -n '__takt_after -f --format' -f -a 's16 s24 s32 f32 u8'
+complete -c takt -n '__takt_after --mode' -f -a 'level loudness truepeak vu ppm-din ppm-nordic ppm-bbc ppm-ebu k20 k14 k12 correlation all'
 complete -c takt -n '__takt_after --latency' -f -a 'low high'
 complete -c takt -n '__takt_after --priority --fade' -f -a off
 complete -c takt -n '__takt_after --bypass' -f -a 'silence dry'
 complete -c takt -n '__takt_after -r --rate' -f -a '44100 48000 96000'
 complete -c takt -n '__takt_after --blocks' -f -a '64,128,256'
-complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed --load --buffer --hours --scenario' -f
+complete -c takt -n '__takt_after --a4' -f -a '415 440 442 443'
+complete -c takt -n '__takt_after --instrument' -f -a '(__takt_instruments)'
+complete -c takt -n '__takt_after --size' -f -a '1024 2048 4096 8192'
+complete -c takt -n '__takt_after --hop' -f -a '50% 75% 256 512'
+complete -c takt -n '__takt_after --window' -f -a 'hann hamming blackman blackman-harris flat-top kaiser gauss rect'
+complete -c takt -n '__takt_after --scale' -f -a 'log linear'
+complete -c takt -n '__takt_after --bands' -f -a 'third octave'
+complete -c takt -n '__takt_after --average' -f -a 'none max mean'
+complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed --load --buffer --wait --hours --scenario --range --bins --target --notes --calibrate' -f

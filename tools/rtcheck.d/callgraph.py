@@ -80,6 +80,8 @@ class Unit:
         source = os.path.join(self.folder, entry["file"])
         self.base = os.path.join(to, f"{number:03}-{os.path.basename(source)}")
         words = shlex.split(entry["command"]) if "command" in entry else list(entry["arguments"])
+        if os.path.basename(words[0]) in ("ccache", "sccache"):
+            words = words[1:]  # they keep objects, not call graphs
         self.command = self.adapted(words) + extra + [
             "-w", "-fdiagnostics-color=never", "-fcallgraph-info=su,da", "-S", "-o", self.base + ".s",
             "-MD", "-MF", self.base + ".d"]
