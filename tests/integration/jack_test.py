@@ -62,12 +62,18 @@ class Server:
         return program
 
     def takt(self, *arguments):
-        """Started, and its stream running."""
-        program = self.start(TAKT, *arguments, "--json")
-        line = program.stdout.readline()
-        check(line, f"takt {arguments} said nothing but {'' if line else program.stderr.read()!r}")
-        program.first = strict_json(line)
-        return program
+        """Started, and its stream running. A server that stalls with its machine refuses clients."""
+        for _ in range(5):
+            program = self.start(TAKT, *arguments, "--json")
+            line = program.stdout.readline()
+            if line:
+                program.first = strict_json(line)
+                return program
+            said = program.stderr.read()
+            check("no server to be reached" in said, f"takt {arguments} said nothing but {said!r}")
+            check(self.process.poll() is None, f"jackd has ended with {self.process.returncode}")
+            time.sleep(2)
+        raise AssertionError(f"takt {arguments} said five times {said!r}")
 
     def run(self, *arguments, **more):
         return run(*arguments, environment=self.environment, **more)
