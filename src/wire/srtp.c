@@ -410,6 +410,18 @@ void takt_srtp_destroy(struct takt_srtp *s)
     free(s);
 }
 
+void takt_srtp_reset(struct takt_srtp *s)
+{
+    for (int i = 0; i < KEYS; i++)
+        s->keys[i].age = 0;
+    memset(s->sources, 0, s->known * sizeof s->sources[0]);
+    s->known = 0;
+    s->strangers = (struct search){0};
+    s->used = NULL;
+    s->ages = 0;
+    s->rtcp_next = s->cfg.rtcp_index;
+}
+
 void takt_srtp_read_counts(const struct takt_srtp *s, struct takt_srtp_counts *out)
 {
     *out = s->counts;

@@ -106,6 +106,11 @@ int takt_srtp_create(const struct takt_srtp_cfg *cfg, struct takt_srtp **out, st
 /* Wipes the keys. NULL is fine. Thread: any, when no other uses it. RT: no. */
 void takt_srtp_destroy(struct takt_srtp *s);
 
+/* As just made, but for its counts: no key is set, no source known, and its next SRTCP packet has
+ * the first index, so the next key has to be one that it never had. The library forgets the old
+ * keys when others are set. Thread: one at a time. RT: no. */
+void takt_srtp_reset(struct takt_srtp *s);
+
 /* Adds a key, in place of that of the same MKI or else of the oldest one, once there are three; a
  * sender's present one stays, and it goes on with it until takt_srtp_use. Without an MKI it takes
  * the place of the only one. Packet indices go on. Errors: TAKT_ERR_NOMEM, TAKT_ERR_SYSTEM; the key
