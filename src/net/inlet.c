@@ -10,9 +10,9 @@
  * A place is to be had when it is free, or by a source of a later start where there is but one
  * place and the key shows starts; or when its source has been silent for 2 s.
  *
- * Repair packets are of the SSRC after the source's, and a payload type of their own. Which SSRC's
- * keys a packet needs has to be told before it is opened, so with a key of takt the usual type
- * counts even of strangers.
+ * Repair packets are of the SSRC after the source's, and a payload type of their own. Whose a
+ * packet is has to be told before it is opened, so with a key of takt the usual type counts even of
+ * strangers.
  *
  * In plain RTP anybody can say anything, and what RTCP says of a source counts only where it comes
  * from the host of its packets.
@@ -187,13 +187,6 @@ void takt_inlet_destroy(struct takt_inlet *in)
 }
 
 /* ---- Formats --------------------------------------------------------------------------------- */
-
-/* Of a source's repair packets. */
-static uint8_t repair_type_of(const struct takt_session_packets *p)
-{
-    (void)p;
-    return TAKT_REPAIR_TYPE;
-}
 
 /* What packets of this type are, as far as anybody has told; NULL: nobody has. */
 static const struct takt_session_packets *format_of(const struct takt_inlet *in,
@@ -604,7 +597,8 @@ static uint64_t *judge_keyed(struct takt_inlet *in, const struct takt_inlet_data
     if (!find_note(in, head, &note))
         return &in->counts.plain;
     enum takt_inlet_opened opened =
-        takt_inlet_open_rtp(&in->keys, d, ssrc, &note, &bytes, &context);
+        (ssrc == head->ssrc ? takt_inlet_open_rtp
+                            : takt_inlet_open_repair)(&in->keys, d, ssrc, &note, &bytes, &context);
     return opened == TAKT_INLET_OPENED ? judge_opened(in, d, bytes, ssrc, context)
                                        : count_of(in, opened);
 }
@@ -624,8 +618,8 @@ static uint32_t own_ssrc(const struct takt_inlet *in, const struct takt_rtp *hea
         const struct takt_inlet_place *p = &in->place[i];
         if (p->is_live && p->sender.ssrc == head->ssrc)
             return head->ssrc;
-        if (p->is_live && p->sender.ssrc + 1 == head->ssrc &&
-            repair_type_of(&p->source.packets) == head->payload_type)
+        if (p->is_live && p->sender.ssrc + 1 == head->ssrc && p->source.packets.repair_type &&
+            p->source.packets.repair_type == head->payload_type)
             return head->ssrc - 1;
     }
     bool is_repair = in->trust == TAKT_INLET_KEYED && head->payload_type == TAKT_REPAIR_TYPE;

@@ -16,8 +16,8 @@
  * of them. Where there is one place, the floor is the newest start that had it.
  *
  * Invariants: no start of a source has two contexts; a context in use has had a tag that did fit;
- * one with a place is never given up. The keys of the way back are made once a context, since their
- * numbers must not begin anew.
+ * one with a place is never given up. The key of the way back is set once a context, and the
+ * numbers of its packets never begin anew.
  */
 #include "net/inlet_parts.h"
 
@@ -29,7 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MKI_BYTES = 4, CONTEXTS_SPARE = 8, SOURCES = 3 };
+enum { MKI_BYTES = 4, CONTEXTS_SPARE = 8 };
 static const double burst_s = 0.02; /* of trials, after a pause */
 
 static double burst(const struct takt_inlet_keys *k)
@@ -42,11 +42,17 @@ static double burst(const struct takt_inlet_keys *k)
 
 static int make_contexts(struct takt_inlet_keys *k, struct takt_error *e)
 {
-    struct takt_srtp_cfg cfg = {.suite = k->suite, .mki_bytes = MKI_BYTES, .sources = SOURCES};
-    int err = takt_srtp_create(&cfg, &k->trial, e);
-    for (uint32_t i = 0; err >= 0 && i < 2 * k->count; i++) {
-        cfg.sends = i % 2;
-        err = takt_srtp_create(&cfg, i % 2 ? &k->contexts[i / 2].back : &k->contexts[i / 2].in, e);
+    struct takt_srtp_cfg in = {.suite = k->suite, .mki_bytes = MKI_BYTES, .sources = 1};
+    struct takt_srtp_cfg back = in;
+    back.sends = true;
+    int err = takt_srtp_create(&in, &k->trial, e);
+    for (uint32_t i = 0; err >= 0 && i < k->count; i++) {
+        struct takt_inlet_context *c = &k->contexts[i];
+        err = takt_srtp_create(&in, &c->in, e);
+        if (err >= 0)
+            err = takt_srtp_create(&in, &c->repair, e);
+        if (err >= 0)
+            err = takt_srtp_create(&back, &c->back, e);
     }
     return err;
 }
@@ -75,6 +81,7 @@ void takt_inlet_keys_clear(struct takt_inlet_keys *k)
 {
     for (uint32_t i = 0; k->contexts && i < k->count; i++) {
         takt_srtp_destroy(k->contexts[i].in);
+        takt_srtp_destroy(k->contexts[i].repair);
         takt_srtp_destroy(k->contexts[i].back);
     }
     takt_srtp_destroy(k->trial);
@@ -153,8 +160,12 @@ static struct takt_inlet_context *claim(struct takt_inlet_keys *k, uint32_t ssrc
     TAKT_ASSERT(best); /* there are more of them than places */
     if (best->is_used)
         remember(k, best->ssrc, best->start);
-    *best = (struct takt_inlet_context){
-        .is_used = true, .ssrc = ssrc, .start = start, .in = best->in, .back = best->back};
+    *best = (struct takt_inlet_context){.is_used = true,
+                                        .ssrc = ssrc,
+                                        .start = start,
+                                        .in = best->in,
+                                        .repair = best->repair,
+                                        .back = best->back};
     return best;
 }
 
@@ -200,6 +211,8 @@ static void saw_epoch(struct takt_inlet_keys *k, struct takt_inlet_context *c, u
         return;
     c->epoch = epoch;
     set_epoch(k, c->in, c->ssrc, c->start, epoch + 1);
+    if (c->has_repair)
+        set_epoch(k, c->repair, c->ssrc + 1, c->start, epoch + 1);
 }
 
 /* The epoch's key was never set here. */
@@ -210,7 +223,7 @@ static enum takt_inlet_opened try_epoch(struct takt_inlet_keys *k,
 {
     if (!spend_trial(k, d->arrival_ns))
         return TAKT_INLET_UNTRIED;
-    takt_srtp_reset(k->trial);
+    takt_srtp_restart(k->trial);
     if (!set_epoch(k, k->trial, ssrc, note->start, epoch))
         return TAKT_INLET_UNTRIED;
     memcpy(k->copy, d->data, d->bytes);
@@ -234,7 +247,6 @@ static enum takt_inlet_opened open_new(struct takt_inlet_keys *k,
     struct takt_srtp *tried = k->trial;
     k->trial = c->in;
     c->in = tried;
-    takt_srtp_reset(c->back);
     c->epoch = epoch;
     c->heard_ns = d->arrival_ns;
     set_epoch(k, c->in, ssrc, note->start, epoch + 1);
@@ -257,6 +269,12 @@ static enum takt_inlet_opened open_later(struct takt_inlet_keys *k, struct takt_
     return opened;
 }
 
+/* It has ended, or another one that began later had the only place. */
+static bool is_past(const struct takt_inlet_keys *k, const struct takt_inlet_context *c)
+{
+    return c->is_over || (k->is_single && k->has_floor && c->start < k->floor);
+}
+
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 static enum takt_inlet_opened judge(int code)
@@ -277,7 +295,7 @@ enum takt_inlet_opened takt_inlet_open_rtp(struct takt_inlet_keys *k,
         return TAKT_INLET_FORGED;
     if (!c)
         return open_new(k, d, ssrc, note, bytes, from);
-    if (c->is_over || (k->is_single && c->start < k->floor))
+    if (is_past(k, c))
         return TAKT_INLET_REPLAYED;
     uint32_t epoch = mki_of(k, d);
     int n = takt_srtp_unprotect(c->in, d->data, d->bytes, &note->roc);
@@ -291,6 +309,30 @@ enum takt_inlet_opened takt_inlet_open_rtp(struct takt_inlet_keys *k,
         return judge(n);
     saw_epoch(k, c, epoch);
     c->heard_ns = d->arrival_ns;
+    *bytes = (size_t)n;
+    *from = c;
+    return TAKT_INLET_OPENED;
+}
+
+/* A source's repair packets have keys of their own, which follow the epochs of its own packets. */
+enum takt_inlet_opened takt_inlet_open_repair(struct takt_inlet_keys *k,
+                                              const struct takt_inlet_datagram *d, uint32_t ssrc,
+                                              const struct takt_srtp_note *note, size_t *bytes,
+                                              struct takt_inlet_context **from)
+{
+    struct takt_inlet_context *c = find(k, ssrc, note->start);
+    if (!c)
+        return is_old(k, ssrc, note->start) ? TAKT_INLET_REPLAYED : TAKT_INLET_UNTRIED;
+    if (is_past(k, c))
+        return TAKT_INLET_REPLAYED;
+    if (!c->has_repair) {
+        takt_srtp_restart(c->repair);
+        c->has_repair = set_epoch(k, c->repair, ssrc + 1, c->start, c->epoch) &&
+                        set_epoch(k, c->repair, ssrc + 1, c->start, c->epoch + 1);
+    }
+    int n = takt_srtp_unprotect(c->repair, d->data, d->bytes, &note->roc);
+    if (n < 0)
+        return judge(n);
     *bytes = (size_t)n;
     *from = c;
     return TAKT_INLET_OPENED;
@@ -315,7 +357,7 @@ enum takt_inlet_opened takt_inlet_open_rtcp(struct takt_inlet_keys *k,
     struct takt_inlet_context *c = find_newest(k, takt_be32(d->data + 4));
     if (!c)
         return TAKT_INLET_UNTRIED;
-    if (c->is_over || (k->is_single && c->start < k->floor))
+    if (is_past(k, c))
         return TAKT_INLET_REPLAYED;
     int n = takt_srtcp_unprotect(c->in, d->data, d->bytes);
     if (n < 0)

@@ -18,13 +18,14 @@
 /* One start of one source whose tag did fit: its keys, and what it has sent already. */
 struct takt_inlet_context {
     bool is_used;
-    bool is_over;   /* it said so: nothing of it counts any more */
-    bool has_place; /* and so is not forgotten */
+    bool is_over;    /* it said so: nothing of it counts any more */
+    bool has_place;  /* and so is not forgotten */
+    bool has_repair; /* its repair packets have keys, too, and those of the way back */
     bool has_back;
     uint32_t ssrc, epoch; /* the newest that a tag did fit of */
     uint64_t start;
     int64_t heard_ns;
-    struct takt_srtp *in, *back;
+    struct takt_srtp *in, *repair, *back;
 };
 
 enum { TAKT_INLET_ENDED_MAX = 64 };
@@ -71,12 +72,19 @@ int takt_inlet_keys_init(struct takt_inlet_keys *k, const struct takt_inlet_keys
                          struct takt_error *e);
 void takt_inlet_keys_clear(struct takt_inlet_keys *k);
 
-/* Opens d in place, of a source that tells this note; ssrc: the source's own, also for its repair
- * packets. *bytes: what is left of it, and *from: whose it is. */
+/* Opens d in place, of a source that tells this note. *bytes: what is left of it, and *from: whose
+ * it is. */
 enum takt_inlet_opened takt_inlet_open_rtp(struct takt_inlet_keys *k,
                                            const struct takt_inlet_datagram *d, uint32_t ssrc,
                                            const struct takt_srtp_note *note, size_t *bytes,
                                            struct takt_inlet_context **from);
+
+/* The same for a repair packet of the source ssrc. UNTRIED: of nobody who has been heard himself.
+ */
+enum takt_inlet_opened takt_inlet_open_repair(struct takt_inlet_keys *k,
+                                              const struct takt_inlet_datagram *d, uint32_t ssrc,
+                                              const struct takt_srtp_note *note, size_t *bytes,
+                                              struct takt_inlet_context **from);
 
 /* The same for RTCP. UNTRIED: of nobody whose start is known. */
 enum takt_inlet_opened takt_inlet_open_rtcp(struct takt_inlet_keys *k,
