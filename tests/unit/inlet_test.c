@@ -640,6 +640,49 @@ static void next_epoch_needs_no_trial(void)
     CHECK(close_rig(&g));
 }
 
+/* Recordings of epochs whose keys are given up take nothing from those that are in use. */
+static void old_epochs_do_not_displace_new_ones(void)
+{
+    static struct tape tapes[4];
+    CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = &key, .formats = &l16, .formats_count = 1}));
+    CHECK(station_open(&a, STATION_KEYED, &key, 7, 99));
+    for (uint32_t epoch = 0; epoch < 4; epoch++) {
+        CHECK(station_turn(&a, epoch));
+        record(&tapes[epoch], &a, 10);
+        replay(&g, &tapes[epoch]);
+    }
+    for (uint32_t epoch = 4; epoch < 10; epoch++) {
+        CHECK(station_turn(&a, epoch));
+        play(&g, &a, 10);
+    }
+    uint64_t before = g.packets;
+    for (int round = 0; round < 20; round++) {
+        replay(&g, &tapes[round % 4]);
+        play(&g, &a, 10);
+    }
+    CHECK_INT(g.packets, before + 200);
+    station_close(&a);
+    CHECK(close_rig(&g));
+}
+
+/* However many newcomers there are, so many keys a second are derived for them. */
+static void trials_are_bounded(void)
+{
+    CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = &key, .trials_per_s = 50}));
+    CHECK(station_open(&a, STATION_KEYED, &key, 7, 99));
+    size_t n = station_rtp(&a, datagram);
+    datagram[60] ^= 1;
+    for (int i = 0; i < 20000; i++, g.now_ns += MS / 10) {
+        datagram[8] = (uint8_t)(i >> 8);
+        datagram[9] = (uint8_t)i;
+        take(&g, datagram, n);
+    }
+    CHECK(counts_of(&g).forged >= 95 && counts_of(&g).forged <= 105);
+    CHECK_INT(counts_of(&g).untried, 20000 - counts_of(&g).forged);
+    station_close(&a);
+    CHECK(close_rig(&g));
+}
+
 static void bye_is_final(void)
 {
     CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = &key, .formats = &l16, .formats_count = 1}));
@@ -725,22 +768,35 @@ static void repair_brings_back_what_was_lost(void)
         CHECK(open_rig(&g, cfg));
         g.counted = 7;
         uint16_t first = a.seq;
+        uint8_t late[STATION_ROOM];
+        size_t late_bytes = 0;
+        uint64_t late_found = 0;
+        bool is_late = false;
         for (int block = 0; block < 50; block++) {
             if (block == 30)
                 CHECK(kind != STATION_KEYED || station_turn(&a, 1));
             for (int i = 0; i < 8; i++, g.now_ns += MS) {
                 size_t n = station_rtp(&a, datagram);
-                if (block == 0 || (i != block % 8 && i != (block * 3 + 1) % 8))
+                is_late = block % 2 && i == 7 && block % 8 != 7 && (block * 3 + 1) % 8 != 7;
+                if (is_late) {
+                    memcpy(late, datagram, n);
+                    late_bytes = n;
+                } else if (block == 0 || (i != block % 8 && i != (block * 3 + 1) % 8)) {
                     take(&g, datagram, n);
+                }
                 if (block == 0 && i == 1)
                     send_line(&g, &a);
             }
             for (uint32_t i = 0; i < 2; i++)
                 take(&g, datagram, station_repair(&a, i, i == 1, datagram));
+            uint64_t found = g.repaired;
+            if (is_late) /* the last of the block completes it */
+                take(&g, late, late_bytes);
+            late_found += g.repaired - found;
         }
         for (int i = 0; i < 400; i++)
             CHECK_INT(g.times[(uint16_t)(first + i)], 1);
-        CHECK(g.repaired > 70 && g.packets == 400);
+        CHECK(g.repaired > 70 && late_found > 20 && g.packets == 400);
         takt_inlet_read(g.in, 0, &state);
         CHECK_INT(state.repaired, g.repaired);
         CHECK_INT(state.lost, (int64_t)g.repaired);
@@ -896,10 +952,11 @@ static void capture_is_not_known_without_a_round_trip(void)
 {
     CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = &key, .ssrc = 5}));
     CHECK(station_open(&a, STATION_KEYED, &key, 7, 99));
-    a.asked = 12345;
     a.asked_ssrc = 5;
     for (int i = 0; i < 1000; i++) {
         play(&g, &a, 1);
+        a.asked = takt_ntp_middle(takt_ntp_from_ns(g.now_ns - 10 * MS));
+        a.asked_ns = g.now_ns;
         if (i % 100 == 1)
             take(&g, datagram,
                  station_rtcp(&a, STATION_LINE | STATION_SR | STATION_ANSWER, g.now_ns, datagram));
@@ -1034,6 +1091,8 @@ int main(void)
     RUN(flood_changes_nothing);
     RUN(join_late_and_stay_away);
     RUN(next_epoch_needs_no_trial);
+    RUN(old_epochs_do_not_displace_new_ones);
+    RUN(trials_are_bounded);
     RUN(bye_is_final);
     RUN(sdes_key_is_enough);
     RUN(several_sources_have_places_of_their_own);
