@@ -1,5 +1,6 @@
 #include "base/random.h"
 #include "fault.h"
+#include "hostile.h"
 #include "net/inlet.h"
 #include "station.h"
 #include "tap.h"
@@ -644,7 +645,8 @@ static void next_epoch_needs_no_trial(void)
 static void old_epochs_do_not_displace_new_ones(void)
 {
     static struct tape tapes[4];
-    CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = &key, .formats = &l16, .formats_count = 1}));
+    CHECK(open_rig(&g, (struct takt_inlet_cfg){
+                           .key = &key, .formats = &l16, .formats_count = 1, .trials_per_s = 20}));
     CHECK(station_open(&a, STATION_KEYED, &key, 7, 99));
     for (uint32_t epoch = 0; epoch < 4; epoch++) {
         CHECK(station_turn(&a, epoch));
@@ -1072,6 +1074,92 @@ static void inlet_refuses_what_it_cannot_be(void)
     }
 }
 
+/* A story as tests/fuzz/inlet_fuzz.c tells it. */
+struct story {
+    size_t n;
+    uint8_t bytes[HOSTILE_MAX / 2];
+};
+
+static void tell(struct story *s, uint8_t op, const uint8_t *data, size_t n)
+{
+    s->bytes[s->n++] = op;
+    s->bytes[s->n++] = (uint8_t)(n >> 8);
+    s->bytes[s->n++] = (uint8_t)n;
+    if (data)
+        memcpy(s->bytes + s->n, data, n);
+    s->n += data ? n : 0;
+}
+
+/* Packets, a line, repair and a report, which are sealed by the target where they have to be. */
+static bool tell_all(struct story *s, uint8_t kind)
+{
+    enum { RAW, RTP, RTCP, PAUSE };
+    bool is_keyed = kind & 2;
+    s->n = 1;
+    s->bytes[0] = kind;
+    if (!station_open(&a, STATION_PLAIN, NULL, 7, 0))
+        return false;
+    for (int i = 0; i < 4; i++) {
+        size_t n = station_rtp_at(&a, 1000 * (int64_t)MS, datagram);
+        if (i == 2)
+            continue;
+        tell(s, is_keyed ? RTP : RAW, datagram, n);
+        if (i == 1)
+            tell(s, is_keyed ? RTCP : RAW, datagram,
+                 station_rtcp(&a, STATION_LINE | STATION_SR, 1000 * (int64_t)MS, datagram));
+    }
+    tell(s, PAUSE, NULL, 200);
+    tell(s, is_keyed ? RTP : RAW, datagram, station_repair(&a, 0, true, datagram));
+    tell(s, is_keyed ? RTCP : RAW, datagram, station_rtcp(&a, STATION_BYE, 0, datagram));
+    station_close(&a);
+    return s->n <= sizeof s->bytes;
+}
+
+static void hostile_bytes_break_nothing(void)
+{
+    static struct story stories[4];
+    struct hostile_seed seeds[4];
+    for (uint8_t kind = 0; kind < 4; kind++) {
+        CHECK(tell_all(&stories[kind], kind));
+        seeds[kind] = (struct hostile_seed){stories[kind].bytes, stories[kind].n};
+        LLVMFuzzerTestOneInput(stories[kind].bytes, stories[kind].n);
+    }
+    hostile_rounds(seeds, 4, 800);
+}
+
+/* The same hostile bytes as datagrams themselves, beside a stream that plays on. */
+static void mutated_packets_leave_a_stream_alone(void)
+{
+    struct takt_random r = takt_random_seed(12);
+    for (int kind = STATION_PLAIN; kind <= STATION_KEYED; kind++) {
+        CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = kind == STATION_KEYED ? &key : NULL}));
+        CHECK(station_open(&a, (enum station_kind)kind, &key, 7, 99));
+        play(&g, &a, 2);
+        send_line(&g, &a);
+        for (int i = 0; i < ROUNDS(20000); i++, g.now_ns += MS / 10) {
+            size_t n = i % 4   ? station_rtp(&a, datagram)
+                       : i % 8 ? station_line(&a, datagram)
+                               : station_repair(&a, 0, false, datagram);
+            uint64_t before = g.packets;
+            if (kind == STATION_KEYED) {
+                n = hostile_change(&r, datagram, n);
+                n = n < STATION_ROOM ? n : STATION_ROOM;
+            } else if (i % 4) { /* what is said of a plain stream is believed: not so its SSRC */
+                datagram[8 + takt_random_below(&r, 4)] ^= 0x55;
+            } else {
+                n = takt_random_below(&r, 12);
+            }
+            take_from(&g, datagram, n, 3);
+            CHECK(g.packets <= before + 1);
+            if (i % 50 == 0)
+                play(&g, &a, 1);
+        }
+        CHECK(g.begins == 1 && g.ends == 0);
+        station_close(&a);
+        CHECK(close_rig(&g));
+    }
+}
+
 int main(void)
 {
     RUN(plain_source_is_believed_after_two_in_order);
@@ -1103,5 +1191,7 @@ int main(void)
     RUN(plain_sources_get_no_report_unless_asked_for);
     RUN(inlet_without_memory_is_not_made);
     RUN(inlet_refuses_what_it_cannot_be);
+    RUN(hostile_bytes_break_nothing);
+    RUN(mutated_packets_leave_a_stream_alone);
     return tap_done();
 }
