@@ -1064,7 +1064,7 @@ static void inlet_refuses_what_it_cannot_be(void)
         cfg.srtp_key = i == 1 ? &sdes : NULL;
         cfg.sources_max = i == 2 ? 17 : 0;
         cfg.formats_count = i == 3 ? 9 : 0;
-        cfg.silent_s = i == 4 ? NAN : i == 5 ? -1 : 0;
+        cfg.silent_s = i == 4 ? (double)NAN : i == 5 ? -1 : 0;
         cfg.packet_bytes_max = i == 6 ? 11 : 0;
         if (i == 7)
             cfg.packet = NULL;
