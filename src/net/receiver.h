@@ -67,7 +67,9 @@ struct takt_receiver_cfg {
     uint8_t red_payload_type;
     uint32_t sources_max; /* 1..TAKT_RECEIVER_SOURCES_MAX, default 1: no mixing */
     uint32_t frames_max;  /* of a pull, 1..TAKT_RECEIVER_PULL_FRAMES_MAX, default 8192 */
-    bool is_helped;       /* takt_receiver_help() is called, every 10 ms or so */
+    bool trusts;    /* the caller vouches for each packet, as for one that is authentic: a source is
+                     * heard from its first one on */
+    bool is_helped; /* takt_receiver_help() is called, every 10 ms or so */
     uint32_t packets_max; /* that wait, of a source: a power of 2 of 16..65536, default 1024 */
     /* As in struct takt_target_cfg. */
     double lambda_ms, late_ratio, latency_ms, latency_ms_max;
