@@ -73,6 +73,7 @@ make_receiver(struct takt_recv *r, const struct takt_session_packets *p, struct 
                                                      .has_red = p->red_type != 0,
                                                      .red_payload_type = p->red_type,
                                                      .frames_max = r->frames_max,
+                                                     .trusts = true, /* the inlet has judged */
                                                      .is_helped = true,
                                                      .packets_max = packets_for(&p->format),
                                                      .lambda_ms = r->lambda_ms,
