@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "bench.h"
 #include "sim/network.h"
+#include "wire/red.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -24,7 +25,7 @@ struct scene {
     const char *network[4][2]; /* options of sim/network.h */
     double drift_ppm;
     bool wakes_late; /* threads: by up to 0.3 ms, and one in 1000 by up to 1 ms */
-    uint32_t packet;
+    uint32_t packet, copies;
     struct takt_receiver_cfg cfg;
 };
 
@@ -39,6 +40,15 @@ static const struct scene scenes[] = {
     {"5 % lost", {{"delay", "2"}, {"loss", "0.05"}}, .wakes_late = true},
     {"gamma 5,5", {{"jitter", "gamma:5,5"}}},
     {"gamma 5,5 0.1 %", {{"jitter", "gamma:5,5"}}, .cfg = {.late_ratio = 0.001}},
+    {"gamma 5,5 2 copies", {{"jitter", "gamma:5,5"}}, .copies = 2},
+    {"gamma 5,5 2 copies 0.1 %",
+     {{"jitter", "gamma:5,5"}},
+     .copies = 2,
+     .cfg = {.late_ratio = 0.001}},
+    {"5 % lost 2 copies 0.1 %",
+     {{"delay", "2"}, {"loss", "0.05"}},
+     .copies = 2,
+     .cfg = {.late_ratio = 0.001}},
     {"gamma in order", {{"jitter", "gamma:5,5"}, {"order", "kept"}}},
     {"gamma in order 0.1 %",
      {{"jitter", "gamma:5,5"}, {"order", "kept"}},
@@ -84,6 +94,36 @@ static int64_t captured_ns(const struct rig *g, int64_t frame)
     return (int64_t)((double)frame / RATE_HZ / (1 + g->s->drift_ppm * 1e-6) * 1e9);
 }
 
+static size_t encode(int64_t number, uint32_t packet, uint8_t *to)
+{
+    uint8_t *at = to;
+    for (uint32_t i = 0; i < packet; i++)
+        for (uint32_t c = 0; c < CHANNELS; c++) {
+            int32_t x = sample(number * packet + i, c);
+            *at++ = (uint8_t)(x >> 16);
+            *at++ = (uint8_t)(x >> 8);
+            *at++ = (uint8_t)x;
+        }
+    return (size_t)(at - to);
+}
+
+/* The packet, behind copies of those before it. */
+static size_t write_payload(const struct rig *g, uint32_t packet, uint8_t *to)
+{
+    static uint8_t data[4][1500];
+    struct takt_red_block blocks[4];
+    size_t n = 0;
+    if (!g->s->copies)
+        return encode(g->sent, packet, to);
+    for (int64_t back = g->s->copies; back >= 0; back--)
+        if (g->sent >= back) {
+            size_t size = encode(g->sent - back, packet, data[n]);
+            blocks[n] = (struct takt_red_block){96, (uint16_t)(back * packet), size, data[n]};
+            n++;
+        }
+    return (size_t)takt_red_write(blocks, n, to, 1500);
+}
+
 static void send_until(struct rig *g, int64_t now_ns)
 {
     uint32_t packet = g->s->packet ? g->s->packet : 48;
@@ -98,16 +138,9 @@ static void send_until(struct rig *g, int64_t now_ns)
         for (; (g->sent + 1) * packet <= g->blocks * BLOCK; g->sent++) {
             uint8_t bytes[HEADER + 1500];
             struct header h = {g->sent, captured_ns(g, g->sent * packet)};
-            uint8_t *to = bytes + HEADER;
             memcpy(bytes, &h, sizeof h);
-            for (uint32_t i = 0; i < packet; i++)
-                for (uint32_t c = 0; c < CHANNELS; c++) {
-                    int32_t x = sample(g->sent * packet + i, c);
-                    *to++ = (uint8_t)(x >> 16);
-                    *to++ = (uint8_t)(x >> 8);
-                    *to++ = (uint8_t)x;
-                }
-            takt_network_send(g->n, wake_ns, bytes, (size_t)(to - bytes));
+            size_t size = write_payload(g, packet, bytes + HEADER);
+            takt_network_send(g->n, wake_ns, bytes, HEADER + size);
         }
     }
 }
@@ -125,7 +158,7 @@ static void deliver(struct rig *g, int64_t now_ns)
                                                        .ssrc = 1,
                                                        .seq = (uint16_t)h.number,
                                                        .timestamp = (uint32_t)(h.number * packet),
-                                                       .payload_type = 96,
+                                                       .payload_type = g->s->copies ? 100 : 96,
                                                        .has_capture = true,
                                                        .capture_ns = h.capture_ns,
                                                        .bytes = (uint16_t)(n - HEADER),
@@ -182,6 +215,8 @@ static void run(const struct scene *s, double seconds, uint64_t seed)
     cfg.formats = &f;
     cfg.formats_count = 1;
     cfg.channels = CHANNELS;
+    cfg.has_red = true;
+    cfg.red_payload_type = 100;
     if (takt_receiver_create(&cfg, &g->r, &e) < 0 ||
         takt_network_create(&network, seed, &g->n, &e) < 0) {
         fprintf(stderr, "%s\n", e.text);

@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAIL_FRAMES = 128, FORMAT_RUN = 2, JUMP_RUN = 8, LEARN_PARTS = 4 };
+enum { TAIL_FRAMES = 128, FORMAT_RUN = 2, JUMP_RUN = 8, LEARN_PARTS = 4, LEARNT = 1024 };
 /* A source is listened to for so long before it is heard, which is as long as two blocks of 512
  * frames; and the delay begins so much above what it took to be in time then. */
 static const int64_t learn_ns = 20000000;
@@ -83,7 +83,9 @@ struct takt_source {
     struct slowest slowest[LEARN_PARTS];
     double peak_ns, peak_before_ns; /* the latest ones of now and of the time before */
     int64_t peak_from_ns;
-    bool is_out; /* packets come that an outage held up */
+    int64_t seq_first;      /* since it began anew */
+    int64_t learnt[LEARNT]; /* numbers of packets whose lateness has been counted, by number */
+    bool is_out;            /* packets come that an outage held up */
     int64_t out_ns;
     bool is_pressed;
     int64_t pressed_at_ns; /* when one was late */
@@ -212,7 +214,9 @@ static void restart(struct takt_source *s, const struct takt_net_packet *p, uint
     s->format_run = 0;
     s->has_newest = s->has_stray = s->is_pressed = s->is_out = false;
     s->jumps = 0;
-    s->seq_newest = p->seq;
+    s->seq_newest = s->seq_first = p->seq;
+    for (int i = 0; i < LEARNT; i++)
+        s->learnt[i] = INT64_MIN;
     takt_jitter_restart(s->jitter, p->seq);
     takt_envelope_init(&s->envelope, codec_of(s)->rate_hz);
     s->resets++;
@@ -348,22 +352,6 @@ static void put(struct takt_source *s, const struct takt_net_packet *p, const st
                     heard_up_to(s));
 }
 
-/* Where a copy belongs follows from how long packets are. */
-static void put_copies(struct takt_source *s, const struct takt_net_packet *p,
-                       const struct part *parts, int count, int64_t seq, int64_t media,
-                       uint32_t own_frames)
-{
-    for (int i = 0; i + 1 < count; i++) {
-        uint32_t frames = frames_of(s, &parts[i]);
-        if (parts[i].format != s->format || !frames || !parts[i].offset ||
-            parts[i].offset % own_frames)
-            continue;
-        int64_t back = parts[i].offset / own_frames;
-        if (seq - back >= takt_jitter_next(s->jitter))
-            put(s, p, &parts[i], seq - back, media - parts[i].offset, frames, true);
-    }
-}
-
 /* The latest one of the last minutes; and whether one was too late. */
 static void look_at_peaks(struct takt_source *s, int64_t arrival_ns, double late_ns)
 {
@@ -400,21 +388,53 @@ static bool is_of_outage(struct takt_source *s, int64_t arrival_ns, double late_
     return s->is_out;
 }
 
+/* When the sound of a packet was there for the first time, by itself or by a copy: a delay that is
+ * enough for that is enough. What does not come by any way is lost, and says nothing. */
+static void learn_late(struct takt_source *s, int64_t seq, int64_t arrival_ns, int64_t media,
+                       uint32_t frames)
+{
+    int64_t *learnt = &s->learnt[(uint64_t)seq % LEARNT];
+    if (*learnt >= seq)
+        return;
+    *learnt = seq;
+    int64_t late_ns = arrival_ns - takt_envelope_due(&s->envelope, media);
+    late_ns = late_ns > 0 ? late_ns : 0;
+    if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
+        return;
+    takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / codec_of(s)->rate_hz));
+    if (s->is_learning)
+        look_for_slowest(s, arrival_ns, media);
+    else
+        look_at_peaks(s, arrival_ns, (double)late_ns);
+}
+
 /* The network's part in when it came. */
-static void learn(struct takt_source *s, const struct takt_net_packet *p, int64_t media,
-                  uint32_t frames)
+static void learn(struct takt_source *s, const struct takt_net_packet *p, int64_t seq,
+                  int64_t media, uint32_t frames)
 {
     double rate = codec_of(s)->rate_hz;
-    int64_t late_ns = takt_envelope_update(&s->envelope, p->arrival_ns, media);
+    takt_envelope_update(&s->envelope, p->arrival_ns, media);
     double arrival = fmod((double)p->arrival_ns * 1e-9 * rate, 0x1p32);
     takt_rtp_source_time(&s->rtp, (uint32_t)(int64_t)arrival, p->timestamp);
-    if (s->is_begun && is_of_outage(s, p->arrival_ns, (double)late_ns))
-        return;
-    takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / rate));
-    if (s->is_learning)
-        look_for_slowest(s, p->arrival_ns, media);
-    else
-        look_at_peaks(s, p->arrival_ns, (double)late_ns);
+    learn_late(s, seq, p->arrival_ns, media, frames);
+}
+
+/* Where a copy belongs follows from how long packets are. */
+static void put_copies(struct takt_source *s, const struct takt_net_packet *p,
+                       const struct part *parts, int count, int64_t seq, int64_t media,
+                       uint32_t own_frames)
+{
+    for (int i = 0; i + 1 < count; i++) {
+        uint32_t frames = frames_of(s, &parts[i]);
+        if (parts[i].format != s->format || !frames || !parts[i].offset ||
+            parts[i].offset % own_frames)
+            continue;
+        int64_t back = parts[i].offset / own_frames;
+        if (seq - back >= takt_jitter_next(s->jitter))
+            put(s, p, &parts[i], seq - back, media - parts[i].offset, frames, true);
+        if (seq - back >= s->seq_first)
+            learn_late(s, seq - back, p->arrival_ns, media - parts[i].offset, frames);
+    }
 }
 
 static void remember(struct takt_source *s, const struct takt_net_packet *p, int64_t seq,
@@ -439,9 +459,12 @@ static void fill_hole(struct takt_source *s, const struct takt_net_packet *p)
     int64_t media = takt_unwrap32(s->media_newest, p->timestamp);
     double off =
         (double)(media - s->media_newest) - (double)(seq - s->seq_newest) * s->frames_newest;
-    if (frames && parts[count - 1].format == s->format && seq >= takt_jitter_next(s->jitter) &&
-        seq - s->seq_newest < TAKT_RTP_DROPOUT_MAX && fabs(off) < stray_s * codec_of(s)->rate_hz)
+    if (!frames || parts[count - 1].format != s->format || seq < s->seq_first ||
+        seq - s->seq_newest >= TAKT_RTP_DROPOUT_MAX || fabs(off) >= stray_s * codec_of(s)->rate_hz)
+        return;
+    if (seq >= takt_jitter_next(s->jitter))
         put(s, p, &parts[count - 1], seq, media, frames, true);
+    learn_late(s, seq, p->arrival_ns, media, frames);
 }
 
 /* As takt_rtp_source_take(), but where packets overtake each other no two in order may come after
@@ -504,7 +527,7 @@ void takt_source_packet(struct takt_source *s, const struct takt_net_packet *p)
     put_copies(s, p, parts, count, seq, media, frames);
     put(s, p, own, seq, media, frames, false);
     if (takt_jitter_counts(s->jitter).duplicated == known)
-        learn(s, p, media, frames);
+        learn(s, p, seq, media, frames);
     remember(s, p, seq, media, frames);
 }
 
