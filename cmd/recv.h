@@ -17,7 +17,7 @@ struct recv_sample {
     uint64_t late, lost, repaired, concealed_frames, heard_frames;
 };
 
-enum { RECV_SAMPLES_MAX = 4096, RECV_LATENESS_BINS = 60 };
+enum { RECV_SAMPLES_MAX = 4096 };
 
 /* So that a run of any length has a bounded number of samples, every second one is dropped when
  * there are too many, and from then on half as many are taken. */
@@ -40,6 +40,8 @@ struct receiving {
     bool has_source;
     uint64_t began, ended, refused; /* events */
     struct recv_curve curve;
+    struct takt_hist lateness_ns; /* of all arrivals, when the books are closed */
+    const char *out_device;
 };
 
 /* The parts of its analysis that show: they take a struct takt_recv_stats. */
@@ -50,8 +52,8 @@ void recv_draw(struct analysis *a, struct terminal *t, int rows, const void *eve
 void recv_summary_json(struct analysis *a, struct json *j);
 void recv_summary_text(struct analysis *a);
 
-/* The last figures, when the stream has ended. */
-void recv_close_books(struct receiving *r);
+/* The last figures, when the stream has ended; of is the struct receiving. */
+void recv_finish(void *of);
 
 /* Where the milliseconds of a source's latency go; NAN: not known. */
 struct recv_parts {

@@ -12,7 +12,7 @@ typedef unsigned long long ull;
 
 static double known(double ms)
 {
-    return ms < 0 ? NAN : ms;
+    return ms < 0 ? UNKNOWN : ms;
 }
 
 static double positive(double ms)
@@ -80,7 +80,7 @@ static void take_events(struct receiving *r, double time_s)
 
 static uint64_t due_of(const struct takt_recv_counts *c)
 {
-    return c->played + c->late + c->lost + c->repaired + c->skipped;
+    return c->played + c->late + c->lost + c->skipped;
 }
 
 static void keep_sample(struct recv_curve *c, const struct recv_sample *s)
@@ -126,11 +126,13 @@ void recv_take(struct analysis *a, const void *event, double time_s)
     take_events(r, time_s);
 }
 
-void recv_close_books(struct receiving *r)
+void recv_finish(void *of)
 {
-    if (!r->recv)
-        return;
+    struct receiving *r = of;
+    if (r->raw)
+        raw_out_finish(r->raw);
     takt_recv_read_stats(r->recv, &r->now);
+    takt_recv_read_lateness(r->recv, &r->lateness_ns);
     const struct takt_recv_source *s = first_of(&r->now);
     if (s) {
         r->source = *s;
@@ -252,10 +254,7 @@ static void json_refused(struct json *j, const struct receiving *r)
 void recv_summary_json(struct analysis *a, struct json *j)
 {
     struct receiving *r = a->state;
-    recv_close_books(r);
     const struct takt_recv_stats *n = &r->now;
-    if (r->raw)
-        raw_out_finish(r->raw);
     json_open(j, "net", '{');
     json_string(j, "at", r->at);
     json_timing(j, r->has_source ? &r->source : NULL, true);
@@ -382,7 +381,6 @@ void recv_summary_text(struct analysis *a)
 {
     struct receiving *r = a->state;
     char text[320];
-    recv_close_books(r);
     const struct takt_recv_stats *n = &r->now;
     const struct takt_recv_source *s = r->has_source ? &r->source : NULL;
     if (!s) {
@@ -406,10 +404,7 @@ void recv_summary_text(struct analysis *a)
     if (n->kernel_dropped + n->ring_dropped)
         printf("network: %llu packets came faster than they were taken, and are lost\n",
                (ull)(n->kernel_dropped + n->ring_dropped));
-    if (r->raw) {
-        raw_out_finish(r->raw);
-        if (raw_out_dropped(r->raw))
-            printf("stdout: %llu frames dropped, as its reader was too slow\n",
-                   (ull)raw_out_dropped(r->raw));
-    }
+    if (r->raw && raw_out_dropped(r->raw))
+        printf("stdout: %llu frames dropped, as its reader was too slow\n",
+               (ull)raw_out_dropped(r->raw));
 }

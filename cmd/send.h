@@ -18,7 +18,7 @@ struct sending {
     uint32_t rate_hz;
     int64_t raw_lead_ns; /* from when the device hears of raw frames to its converter */
     bool from_stdin, is_new_sdp;
-    bool told_unsent, told_refused;
+    bool told_unsent;
     struct takt_send_stats now; /* the newest */
 };
 
@@ -29,6 +29,9 @@ void send_text(struct analysis *a, const void *event, double time_s);
 void send_draw(struct analysis *a, struct terminal *t, int rows, const void *event);
 void send_summary_json(struct analysis *a, struct json *j);
 void send_summary_text(struct analysis *a);
+
+/* The last figures, when the stream has ended; of is the struct sending. */
+void send_finish(void *of);
 
 enum { SEND_ROWS = 3 };
 

@@ -23,13 +23,15 @@ void send_take(struct analysis *a, const void *event, double time_s)
         session_tell(s->session, text);
         s->told_unsent = true;
     }
-    if (s->now.refused && !s->told_refused) {
-        snprintf(text, sizeof text,
-                 "%.2f s: nobody listens there yet; start takt recv on the other side", time_s);
-        if (!s->options->quiet)
-            session_tell(s->session, text);
-        s->told_refused = true;
-    }
+}
+
+/* The sending thread shows what it does some times a second. */
+void send_finish(void *of)
+{
+    enum { SETTLE_MS = 100 };
+    struct sending *s = of;
+    takt_sleep_ms(SETTLE_MS);
+    takt_send_read_stats(s->send, &s->now);
 }
 
 /* ---- JSON --------------------------------------------------------------------------------------
@@ -37,7 +39,7 @@ void send_take(struct analysis *a, const void *event, double time_s)
 
 static double known(double ms)
 {
-    return ms < 0 ? NAN : ms;
+    return ms < 0 ? UNKNOWN : ms;
 }
 
 static void json_listeners(struct json *j, const struct takt_send_stats *n)
@@ -102,8 +104,6 @@ void send_json(struct analysis *a, struct json *j, const void *event)
 void send_summary_json(struct analysis *a, struct json *j)
 {
     struct sending *s = a->state;
-    if (s->send)
-        takt_send_read_stats(s->send, &s->now);
     const struct takt_send_stats *n = &s->now;
     json_open(j, "net", '{');
     json_open(j, "latency_ms", '{');
@@ -123,7 +123,6 @@ void send_summary_json(struct analysis *a, struct json *j)
     json_int(j, "frames", (int64_t)n->frames);
     json_int(j, "frames_dropped", (int64_t)n->frames_dropped);
     json_int(j, "unsent", (int64_t)n->unsent);
-    json_int(j, "refused", (int64_t)n->refused);
     json_open(j, "reports", '{');
     json_int(j, "sent", (int64_t)n->reports_sent);
     json_int(j, "heard", (int64_t)n->reports_heard);
@@ -200,9 +199,6 @@ void send_summary_text(struct analysis *a)
 {
     struct sending *s = a->state;
     char repair[96], listeners[128];
-    if (!s->send)
-        return;
-    takt_send_read_stats(s->send, &s->now);
     const struct takt_send_stats *n = &s->now;
     put_repair(repair, sizeof repair, n);
     put_listeners(listeners, sizeof listeners, n);

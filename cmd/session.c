@@ -268,6 +268,8 @@ static int run(struct running *r)
     takt_contract_read(takt_stream_contract(r->stream), &s->contract);
     if (!s->voice)
         takt_stream_recording(r->stream, &s->recording);
+    if (s->finish)
+        s->finish(s->process_of);
     if (o->html &&
         page_write(o, o->html, s->page ? s->page : report_html, s->page ? s->page_of : r) == 0)
         r->html = o->html;

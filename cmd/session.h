@@ -36,6 +36,7 @@ struct session {
      * NULL: that way. RT: yes. */
     enum takt_next (*process)(const struct takt_block *b, uint32_t frames, void *of);
     void *process_of;
+    void (*finish)(void *process_of);       /* the stream has ended; before page and summary */
     const char *in_name, *out_name;         /* in the summary, where they are no devices */
     void (*page)(FILE *to, const void *of); /* of --html; NULL: that of the contract */
     const void *page_of;

@@ -137,6 +137,7 @@ int verb_recv(struct options *o)
                          .channels = 1,
                          .event_bytes = sizeof(struct takt_recv_stats),
                          .text_every_s = 1,
+                         .only_looks = true,
                          .rows = RECV_ROWS,
                          .state = &r,
                          .begin = begin,
@@ -151,10 +152,12 @@ int verb_recv(struct options *o)
     snprintf(at, sizeof at, "%s", o->word_count ? o->words[0] : "the network");
     snprintf(title, sizeof title, "%s -> %s", at,
              raw_is(o->out) ? "stdout" : session.stream.out.device);
+    r.out_device = session.stream.out.device;
     session.title = title;
     session.in_name = at;
     session.process = receive;
     session.process_of = &r;
+    session.finish = recv_finish;
     session.page = recv_html;
     session.page_of = &r;
     session_attach(&session, &a);

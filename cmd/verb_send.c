@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOOKS_PER_S = 10, RAW_RATE_HZ = 48000, RAW_CHANNELS = 2, LOST_FRAMES_MAX = 8192 };
+enum { LOOKS_PER_S = 10, RAW_RATE_HZ = 48000, RAW_CHANNELS = 2 };
 
 /* ---- The callback ------------------------------------------------------------------------------
  */
@@ -19,20 +19,16 @@ enum { LOOKS_PER_S = 10, RAW_RATE_HZ = 48000, RAW_CHANNELS = 2, LOST_FRAMES_MAX 
 /* What the device lost is silence, so that what follows keeps its time. */
 static void write_lost(struct sending *s, uint64_t lost, int64_t until_ns)
 {
-    while (lost) {
-        uint32_t n = lost < LOST_FRAMES_MAX ? (uint32_t)lost : LOST_FRAMES_MAX;
-        int64_t at_ns = until_ns - (int64_t)((double)lost * 1e9 / s->rate_hz);
-        takt_send_write(s->send, NULL, n, at_ns);
-        lost -= n;
-    }
+    int64_t at_ns = until_ns - (int64_t)((double)lost * 1e9 / s->rate_hz);
+    if (lost)
+        takt_send_write(s->send, NULL, lost < UINT32_MAX ? (uint32_t)lost : UINT32_MAX, at_ns);
 }
 
 static enum takt_next send_block(const struct takt_block *b, uint32_t frames, void *of)
 {
     struct sending *s = of;
     int64_t at_ns = b->times_valid & TAKT_TIME_IN_FIRST ? b->in_first_ns : b->now_ns;
-    if (b->lost_frames)
-        write_lost(s, b->lost_frames, at_ns);
+    write_lost(s, b->lost_frames, at_ns);
     if (frames)
         takt_send_write(s->send, b->in, frames, at_ns);
     return TAKT_CONTINUE;
@@ -48,8 +44,7 @@ static enum takt_next send_raw(const struct takt_block *b, uint32_t frames, void
         b->times_valid & TAKT_TIME_OUT_FIRST ? b->out_first_ns - s->raw_lead_ns : b->now_ns;
     if (!raw_in_has_begun(s->raw))
         return is_over ? TAKT_DRAIN : TAKT_CONTINUE;
-    if (b->lost_frames)
-        write_lost(s, b->lost_frames, at_ns);
+    write_lost(s, b->lost_frames, at_ns);
     uint32_t count = is_over ? got : frames;
     if (count)
         takt_send_write(s->send, (const float *const *)b->out, count, at_ns);
@@ -192,6 +187,7 @@ int verb_send(struct options *o)
                          .channels = 1,
                          .event_bytes = sizeof(struct takt_send_stats),
                          .text_every_s = 1,
+                         .only_looks = true,
                          .rows = SEND_ROWS,
                          .state = &s,
                          .begin = begin,
@@ -213,6 +209,7 @@ int verb_send(struct options *o)
     session.out_name = to;
     session.process = s.from_stdin ? send_raw : send_block;
     session.process_of = &s;
+    session.finish = send_finish;
     session_attach(&session, &a);
     status = session_run(&session);
     takt_key_wipe(&key);

@@ -395,6 +395,8 @@ static void learn(struct takt_source *s, const struct takt_net_packet *p, int64_
     } else {
         look_for_slowest(s, p->arrival_ns, media);
     }
+    if (s->cfg.lateness_ns)
+        takt_hist_record(s->cfg.lateness_ns, late_ns > 0 ? (uint64_t)late_ns : 0);
     takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / rate));
     double arrival = fmod((double)p->arrival_ns * 1e-9 * rate, 0x1p32);
     takt_rtp_source_time(&s->rtp, (uint32_t)(int64_t)arrival, p->timestamp);
