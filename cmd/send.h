@@ -16,7 +16,6 @@ struct sending {
     struct takt_send *send;
     struct raw_in *raw; /* NULL: from a device */
     uint32_t rate_hz;
-    int64_t raw_lead_ns; /* from when the device hears of raw frames to its converter */
     bool from_stdin, is_new_sdp;
     bool told_unsent;
     struct takt_send_stats now; /* the newest */

@@ -34,14 +34,16 @@ static enum takt_next send_block(const struct takt_block *b, uint32_t frames, vo
     return TAKT_CONTINUE;
 }
 
-/* Nothing is sent before the first frame has come. */
+/* Nothing is sent before the first frame has come. Its time is when the block was due to begin,
+ * which is steadier than when it began. */
 static enum takt_next send_raw(const struct takt_block *b, uint32_t frames, void *of)
 {
     struct sending *s = of;
     uint32_t got = raw_in_read(s->raw, b->out, frames);
     bool is_over = raw_in_is_over(s->raw);
-    int64_t at_ns =
-        b->times_valid & TAKT_TIME_OUT_FIRST ? b->out_first_ns - s->raw_lead_ns : b->now_ns;
+    int64_t at_ns = b->times_valid & TAKT_TIME_DEADLINE
+                        ? b->deadline_ns - (int64_t)(b->frames * 1e9 / s->rate_hz)
+                        : b->now_ns;
     if (!raw_in_has_begun(s->raw))
         return is_over ? TAKT_DRAIN : TAKT_CONTINUE;
     write_lost(s, b->lost_frames, at_ns);
@@ -105,7 +107,6 @@ static int begin(struct analysis *a, const struct options *o, uint32_t rate_hz, 
     s->rate_hz = rate_hz;
     const struct takt_stream_actual *actual = &s->session->actual;
     uint32_t sent = s->from_stdin ? actual->out_channels : actual->in_channels;
-    s->raw_lead_ns = (int64_t)((double)actual->latency_out_frames * 1e9 / rate_hz);
     a->size_frames = a->hop_frames = rate_hz / LOOKS_PER_S;
     a->next_text_s = a->text_every_s;
     int status = s->from_stdin ? raw_in_begin(o, sent, rate_hz, &s->raw) : 0;

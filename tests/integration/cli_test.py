@@ -22,7 +22,8 @@ from program import (ENVIRONMENT, TAKT, Skip, check, equal, near, needs, one_lin
                      strict_json, test, tests_done)
 
 RECORDING = "/usr/share/sounds/alsa/Front_Center.wav"
-VERBS = ["devices", "meter", "tune", "spectrum", "beat", "play", "record", "run", "demo", "bench",
+VERBS = ["devices", "meter", "tune", "spectrum", "beat", "play", "record", "run", "demo", "send",
+         "recv", "key", "bench",
          "latency", "doctor", "sim", "check", "help"]
 chance = random.Random(1)
 
