@@ -52,7 +52,7 @@ const struct verb verbs[] = {
      "| --low-delay --no-fec --rotate --bare --sap --name --from --mux --ttl --dscp -r -b -c -t "
      "--seed --priority --json --strict -q -v -h",
      verb_send},
-    {"recv", "[[HOST:]PORT]", "from the network, through loss, jitter and drift",
+    {"recv", "[[HOST:]PORT]", "from the network, despite loss, jitter, drift",
      "Of takt send, or of other programs by their --sdp. Port 5004 if none is said; a\n"
      "group is heard at 239.1.2.3%eth0:PORT. -o - is raw frames to stdout, and all\n"
      "that takt says goes to stderr then.\n"

@@ -47,7 +47,9 @@ def option_names(verb):
     """Of its help: [("-i", "--in", "SOURCE"), ("", "--fast", "")]."""
     found = re.findall(r"^  (?:(-\w), )?(--[\w-]+)(?: ([A-Z]+))? ", run("help", verb).out, re.M)
     check(found, f"no options in the help of {verb}")
-    return found
+    only_named = " ".join(re.findall(r"^    (-.*)", run("help", verb).out, re.M))
+    return found + [(short, long, "") for short, long in
+                    re.findall(r"(?:(-\w), )?(--[\w-]+)", only_named)]
 
 
 # ---- Help ----------------------------------------------------------------------------------------
