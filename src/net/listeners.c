@@ -19,7 +19,7 @@ static const int64_t silence_ns_max = INT64_C(30000000000), hold_ns = INT64_C(20
 static const double missing_most = 3e-4, fall = 0.5;
 /* The spread: smoothed over so many reports, of which one counts no more than this, and only with
  * so many packets lost that their number is not all chance. */
-static const double spread_smooth = 1.0 / 8, spread_most = 16, spread_lost_least = 4;
+static const double spread_smooth = 1.0 / 8, spread_most = 8, spread_lost_least = 4;
 
 void takt_listeners_init(struct takt_listeners *l, const struct takt_listeners_cfg *cfg)
 {

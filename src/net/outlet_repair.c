@@ -15,7 +15,7 @@
 #include <math.h>
 
 static const double missing_most = 5e-4, loss_most = 0.9;
-static const double spread_of_bursts = 2.5, spread_of_long_bursts = 6;
+static const double spread_of_bursts = 2.5, spread_of_long_bursts = 4.5;
 
 uint32_t takt_outlet_repair_depth(double loss, uint32_t data, uint32_t most)
 {

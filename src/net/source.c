@@ -37,6 +37,8 @@ static const int64_t pressed_for_ns = 2000000000, calm_for_ns = 60000000000,
                      peak_for_ns = 120000000000;
 static const double comfort_ns = 1e6; /* the most that is added to cover the latest packet, */
 static const double above_ns = 0.1e6; /* which it then is above that */
+static const double outage_ns = 5e8, on_time_ns = 1e5;
+static const int64_t outage_over_ns = 250000000;
 static const double settled_ns = 5e9, shrink_most_ns = 0.25e6;
 static const double patience_s = 0.25; /* for a moment in which resampling can begin unheard */
 static const double glide_least = 0.001, glide_most = 0.005, glide_s = 1;
@@ -81,6 +83,8 @@ struct takt_source {
     struct slowest slowest[LEARN_PARTS];
     double peak_ns, peak_before_ns; /* the latest ones of now and of the time before */
     int64_t peak_from_ns;
+    bool is_out; /* packets come that an outage held up */
+    int64_t out_ns;
     bool is_pressed;
     int64_t pressed_at_ns; /* when one was late */
 
@@ -206,7 +210,7 @@ static void restart(struct takt_source *s, const struct takt_net_packet *p, uint
     cut(s);
     s->format = format;
     s->format_run = 0;
-    s->has_newest = s->has_stray = s->is_pressed = false;
+    s->has_newest = s->has_stray = s->is_pressed = s->is_out = false;
     s->jumps = 0;
     s->seq_newest = p->seq;
     takt_jitter_restart(s->jitter, p->seq);
@@ -384,22 +388,35 @@ static void look_for_slowest(struct takt_source *s, int64_t arrival_ns, int64_t 
         *l = (struct slowest){true, arrival_ns, media};
 }
 
+/* Whether it comes out of an outage: nothing had come for half a second or more, and then all of it
+ * at once. No delay helps against that, so none is learnt from it. */
+static bool is_of_outage(struct takt_source *s, int64_t arrival_ns, double late_ns)
+{
+    if (late_ns > outage_ns && !s->is_out) {
+        s->is_out = true;
+        s->out_ns = arrival_ns;
+    }
+    s->is_out = s->is_out && late_ns > on_time_ns && arrival_ns - s->out_ns < outage_over_ns;
+    return s->is_out;
+}
+
 /* The network's part in when it came. */
 static void learn(struct takt_source *s, const struct takt_net_packet *p, int64_t media,
                   uint32_t frames)
 {
     double rate = codec_of(s)->rate_hz;
     int64_t late_ns = takt_envelope_update(&s->envelope, p->arrival_ns, media);
-    if (!s->is_learning) {
-        look_at_peaks(s, p->arrival_ns, (double)late_ns);
-    } else {
-        look_for_slowest(s, p->arrival_ns, media);
-    }
     if (s->cfg.lateness_ns)
         takt_hist_record(s->cfg.lateness_ns, late_ns > 0 ? (uint64_t)late_ns : 0);
-    takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / rate));
     double arrival = fmod((double)p->arrival_ns * 1e-9 * rate, 0x1p32);
     takt_rtp_source_time(&s->rtp, (uint32_t)(int64_t)arrival, p->timestamp);
+    if (s->is_begun && is_of_outage(s, p->arrival_ns, (double)late_ns))
+        return;
+    takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / rate));
+    if (s->is_learning)
+        look_for_slowest(s, p->arrival_ns, media);
+    else
+        look_at_peaks(s, p->arrival_ns, (double)late_ns);
 }
 
 static void remember(struct takt_source *s, const struct takt_net_packet *p, int64_t seq,

@@ -51,6 +51,14 @@ static uint16_t free_port(void)
     return 0;
 }
 
+int __real_socket(int family, int type, int protocol);
+int __wrap_socket(int family, int type, int protocol);
+
+int __wrap_socket(int family, int type, int protocol)
+{
+    return fault_now(EMFILE) ? -1 : fault_fd(__real_socket(family, type, protocol));
+}
+
 /* ---- What is refused ------------------------------------------------------------------------- */
 
 static void check_send_refused(struct takt_send_cfg c, const char *word)
@@ -257,6 +265,7 @@ static void open_pair(struct pair *p, struct takt_send_cfg s, struct takt_recv_c
     snprintf(p->at, sizeof p->at, "127.0.0.1:%u", free_port());
     const char *const to[] = {p->at};
     r.at = p->at;
+    r.latency_ms = 60; /* more than this machine stalls as a rule */
     r.not_real_time = s.not_real_time = true;
     s.to = to;
     s.to_count = 1;
