@@ -224,6 +224,11 @@ const char *takt_recv_at(const struct takt_recv *r)
     return r->at;
 }
 
+void takt_recv_read_lateness(const struct takt_recv *r, struct takt_hist *out)
+{
+    takt_hist_copy(out, &r->lateness_ns);
+}
+
 bool takt_recv_next(struct takt_recv *r, struct takt_recv_event *out)
 {
     size_t bytes;
@@ -247,14 +252,14 @@ static void add_counts(struct takt_recv_counts *to, const struct takt_receiver_c
     to->concealed_frames += c->concealed_frames;
 }
 
-static struct takt_recv_quantiles quantiles(const struct takt_hist *h)
+static struct takt_recv_quantiles quantiles(const struct takt_hist *h, double unit_ms)
 {
     if (takt_hist_count(h) == 0)
         return (struct takt_recv_quantiles){0, 0, 0, 0};
-    return (struct takt_recv_quantiles){.p50 = (double)takt_hist_quantile(h, 0.5) * 1e-3,
-                                        .p95 = (double)takt_hist_quantile(h, 0.95) * 1e-3,
-                                        .p99 = (double)takt_hist_quantile(h, 0.99) * 1e-3,
-                                        .max = (double)takt_hist_max(h) * 1e-3};
+    return (struct takt_recv_quantiles){.p50 = (double)takt_hist_quantile(h, 0.5) * unit_ms,
+                                        .p95 = (double)takt_hist_quantile(h, 0.95) * unit_ms,
+                                        .p99 = (double)takt_hist_quantile(h, 0.99) * unit_ms,
+                                        .max = (double)takt_hist_max(h) * unit_ms};
 }
 
 /* What the inlet knows of a place. */
@@ -289,7 +294,7 @@ static void tell_receiver(const struct takt_receiver_source *s, const struct tak
     out->speed_ppm = s->speed_ppm;
     out->latency_known = s->has_latency;
     out->latency_ms = s->latency_ms;
-    out->latency = quantiles(&kept->latency_us);
+    out->latency = quantiles(&kept->latency_us, 1e-3);
 }
 
 static void tell_kept(struct takt_recv *r, const struct takt_recv_shown *shown,
@@ -304,8 +309,11 @@ static void tell_kept(struct takt_recv *r, const struct takt_recv_shown *shown,
             continue;
         add_counts(&out->counts, &stats.counts);
         const struct takt_receiver_source *s = &stats.source[0];
-        if (s->is_live && s->ssrc == shown->source[kept->place].source.ssrc)
-            tell_receiver(s, kept, &out->source[kept->place]);
+        struct takt_recv_source *source = &out->source[kept->place];
+        if (!s->is_live || s->ssrc != shown->source[kept->place].source.ssrc)
+            continue;
+        tell_receiver(s, kept, source);
+        source->lateness_ms = quantiles(&r->lateness_ns, 1e-6);
     }
     pthread_mutex_unlock(&r->lock);
 }

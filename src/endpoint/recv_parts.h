@@ -78,6 +78,7 @@ struct takt_recv {
     struct takt_ring *released;       /* of struct takt_receiver * */
     struct takt_receiver *unreleased; /* one that found no room there */
     _Atomic uint64_t taken;           /* bytes of the ring */
+    struct takt_hist lateness_ns;     /* of all arrivals */
 
     /* The network thread's. */
     struct takt_inlet *inlet;

@@ -26,6 +26,8 @@
 
 #include "codec/codec.h"
 
+#include "takt/hist.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -74,6 +76,7 @@ struct takt_receiver_cfg {
     uint32_t packets_max; /* that wait, of a source: a power of 2 of 16..65536, default 1024 */
     /* As in struct takt_target_cfg. */
     double lambda_ms, late_ratio, latency_ms, latency_ms_max;
+    struct takt_hist *lateness_ns; /* where each arrival's goes, too; may be NULL */
 };
 
 struct takt_receiver_counts {

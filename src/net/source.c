@@ -413,7 +413,9 @@ static void learn(struct takt_source *s, const struct takt_net_packet *p, int64_
                   int64_t media, uint32_t frames)
 {
     double rate = codec_of(s)->rate_hz;
-    takt_envelope_update(&s->envelope, p->arrival_ns, media);
+    int64_t late_ns = takt_envelope_update(&s->envelope, p->arrival_ns, media);
+    if (s->cfg.lateness_ns)
+        takt_hist_record(s->cfg.lateness_ns, late_ns > 0 ? (uint64_t)late_ns : 0);
     double arrival = fmod((double)p->arrival_ns * 1e-9 * rate, 0x1p32);
     takt_rtp_source_time(&s->rtp, (uint32_t)(int64_t)arrival, p->timestamp);
     learn_late(s, seq, p->arrival_ns, media, frames);
