@@ -103,6 +103,7 @@ void takt_recv_on_begin(void *arg, uint32_t place, const struct takt_inlet_sourc
     char from[TAKT_ADDRESS_TEXT_MAX];
     const struct takt_codec_format *f = &source->packets.format;
     name_of(&source->from, from);
+    r->begun[place] = *source;
     bool has_room = atomic_load(&r->kept_count) < TAKT_RECV_KEPT_MAX;
     struct takt_recv_made made = {.place = place};
     if (has_room)
@@ -148,10 +149,9 @@ void takt_recv_on_end(void *arg, uint32_t place, enum takt_inlet_ending why)
                                           [TAKT_INLET_REPLACED] = "begins anew, or another does"};
     struct takt_recv_message m = {.kind = TAKT_RECV_DETACH, .place = place};
     char from[TAKT_ADDRESS_TEXT_MAX];
-    struct takt_inlet_state state;
-    takt_inlet_read(r->inlet, place, &state);
+    const struct takt_inlet_source *source = &r->begun[place];
     give(r, &m, sizeof m, 0);
-    say(r, TAKT_RECV_ENDED, place, state.source.ssrc, "%s %s", name_of(&state.source.from, from),
+    say(r, TAKT_RECV_ENDED, place, source->ssrc, "%s %s", name_of(&source->from, from),
         reasons[why]);
 }
 

@@ -84,10 +84,11 @@ struct takt_recv {
     struct takt_inlet *inlet;
     struct takt_udp *udp[TAKT_ENDPOINT_PORTS]; /* NULL: that port is not to be had */
     int wake_fd;
-    struct takt_recv_message *message; /* and a payload behind it */
-    struct takt_ring *made;            /* of struct takt_recv_made */
-    uint64_t given;                    /* bytes of the ring */
-    uint64_t bytes;                    /* that came, with what is around them */
+    struct takt_recv_message *message;                     /* and a payload behind it */
+    struct takt_inlet_source begun[TAKT_RECV_SOURCES_MAX]; /* the newest at each place */
+    struct takt_ring *made;                                /* of struct takt_recv_made */
+    uint64_t given;                                        /* bytes of the ring */
+    uint64_t bytes;                                        /* that came, with what is around them */
     struct takt_recv_shown now;
     struct takt_snapshot *shown;
     struct takt_message_ring *events;
