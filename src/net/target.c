@@ -16,6 +16,13 @@
  * Short packets are weighted by how long they last, so that all this takes as long with packets of
  * 1 ms as with those of 5 ms. A single longer one counts no more than one of 5 ms.
  *
+ * Where a share of late packets is asked for there is no price, and no experts: the delay is the
+ * quantile of the lateness lately, counted in a grid whose counts fade. What is late in spite of it
+ * moves the quantile's order, by little, so that the share is met in the long run, whatever the
+ * network does: adaptive conformal inference of I. Gibbs and E. Candes (NeurIPS 2021). To look for
+ * the price that leaves this share late instead ends in swings where delays have a gap: on a path
+ * that stands still for 60 ms now and then, all delays up to that cost the same at one price.
+ *
  * Invariants: the weights of a learner add up to 1, as does the trust in all learners; no weight
  * below `points` is 0, and none from there on is anything else.
  */
@@ -29,7 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OCTAVE = 64, GRID = 6 * OCTAVE, LANES = 4, LEARNERS = 3, TABLE_PACKETS = 64 };
+enum { OCTAVE = 64, GRID = 6 * OCTAVE, LANES = 4, LEARNERS = 3 };
 
 static const double full_packet_ms = 5;
 static const double first_scale_ms = 6; /* at first, long delays are unlikely */
@@ -38,8 +45,10 @@ static const float share = 3e-5f;       /* of the weight, handed out anew with e
 static const float past_share = 0.9f;   /* of that, by the weights of the past */
 static const float past_rate = 1e-4f;   /* how much of the past one packet is */
 static const double trust_pace = 0.03, trust_share = 1e-4;
-static const double ascent = 0.2; /* how far one late packet lifts log(lambda) */
 static const double lambda_least_ms = 10, lambda_most_ms = 1e6;
+/* A packet counts until so many have been late, within these bounds. */
+static const double fade_late = 40, fade_least_s = 10, fade_most_s = 60;
+static const double order_gain = 0.02, order_most = 1.4; /* of log(order); one late packet's part */
 
 /* Four points of the grid at once, which any processor that takt runs on does in one step. Sums are
  * kept by lane, since the compiler may not change the order in which they are added up. */
@@ -62,8 +71,10 @@ struct takt_target {
     struct learner learner[LEARNERS];
     double wish_ms, at_ms;
     double lambda_ms;
-    double packet_ms, table_lambda_ms; /* for which the tables are made */
-    uint32_t table_age;                /* packets */
+    float count[GRID + 1]; /* packets, by the points of the grid that were too short for them */
+    double counts, unit;   /* of all; what a packet counts now, as the past fades */
+    double order;          /* log of the quantile's order over late_ratio */
+    double packet_ms;      /* for which the tables are made */
 };
 
 /* ---- Life --------------------------------------------------------------------------------------
@@ -139,6 +150,9 @@ void takt_target_restart(struct takt_target *t)
     t->wish_ms = t->at_ms = mean_ms;
     t->lambda_ms = t->cfg.lambda_ms;
     t->packet_ms = 0;
+    memset(t->count, 0, sizeof t->count);
+    t->counts = t->order = 0;
+    t->unit = 1;
 }
 
 /* ---- A packet ----------------------------------------------------------------------------------
@@ -149,8 +163,6 @@ static void make_tables(struct takt_target *t, double packet_ms)
 {
     static const double paces[LEARNERS] = {4, 1, 0.25};
     t->packet_ms = packet_ms;
-    t->table_lambda_ms = t->lambda_ms;
-    t->table_age = 0;
     for (int k = 0; k < LEARNERS; k++) {
         struct learner *l = &t->learner[k];
         double pace = paces[k] * fmin(1, packet_ms / full_packet_ms);
@@ -215,12 +227,34 @@ static double follow(double at_ms, double wish_ms, double late_ms, double packet
     return late_ms > at_ms ? wish_ms : fmax(at_ms - most_ms, fmin(at_ms + most_ms, wish_ms));
 }
 
-/* Lambda rises with each late packet and falls with each that is not, in the ratio that lets it
- * stay where just late_ratio of them are late. */
-static void ascend(struct takt_target *t, bool is_late)
+/* All counts are small again, and so is what the next packet counts. */
+static void shrink(struct takt_target *t)
 {
-    t->lambda_ms *= exp(ascent * ((is_late ? 1 : 0) - t->cfg.late_ratio));
-    t->lambda_ms = fmax(lambda_least_ms, fmin(lambda_most_ms, t->lambda_ms));
+    t->counts = 0;
+    for (uint32_t i = 0; i <= GRID; i++) {
+        t->count[i] = t->count[i] / (float)t->unit;
+        t->counts += (double)t->count[i];
+    }
+    t->unit = 1;
+}
+
+/* The least delay that was enough for all packets lately but for the share asked for. */
+static void keep_ratio(struct takt_target *t, uint32_t below, double late_ms, double packet_ms)
+{
+    double ratio = t->cfg.late_ratio, fade_s = fade_late / ratio * packet_ms * 1e-3;
+    t->order += order_gain * (ratio - (late_ms > t->at_ms ? 1 : 0));
+    t->order = fmax(-order_most, fmin(order_most, t->order));
+    t->unit *= 1 + packet_ms * 1e-3 / fmax(fade_least_s, fmin(fade_most_s, fade_s));
+    if (t->unit > 1e6)
+        shrink(t);
+    t->count[below] += (float)t->unit;
+    t->counts += t->unit;
+    double left = t->counts * fmin(0.5, ratio * exp(t->order));
+    uint32_t k = t->points;
+    while (k > 0 && (left -= (double)t->count[k]) >= 0)
+        k--;
+    t->wish_ms = (double)point_ms(t, k < t->points ? k : t->points - 1);
+    t->at_ms = follow(t->at_ms, t->wish_ms, late_ms, packet_ms);
 }
 
 void takt_target_update(struct takt_target *t, int64_t late_ns, int64_t packet_ns)
@@ -229,10 +263,13 @@ void takt_target_update(struct takt_target *t, int64_t late_ns, int64_t packet_n
     double packet_ms = fmax(0.1, fmin(120, (double)packet_ns * 1e-6));
     if (t->cfg.latency_ms > 0)
         return;
-    if (packet_ms != t->packet_ms ||
-        (++t->table_age >= TABLE_PACKETS && t->lambda_ms != t->table_lambda_ms))
-        make_tables(t, packet_ms);
     uint32_t below = points_below(t, late_ms);
+    if (t->cfg.late_ratio > 0) {
+        keep_ratio(t, below, late_ms, packet_ms);
+        return;
+    }
+    if (packet_ms != t->packet_ms)
+        make_tables(t, packet_ms);
     double weight = fmin(1, packet_ms / full_packet_ms), trusted = 0;
     for (int k = 0; k < LEARNERS; k++) {
         struct learner *l = &t->learner[k];
@@ -242,7 +279,6 @@ void takt_target_update(struct takt_target *t, int64_t late_ns, int64_t packet_n
         l->trust *= exp(-trust_pace * weight * cost);
         trusted += l->trust;
     }
-    bool is_late = late_ms > t->at_ms;
     t->wish_ms = 0;
     for (int k = 0; k < LEARNERS; k++) {
         struct learner *l = &t->learner[k];
@@ -250,8 +286,6 @@ void takt_target_update(struct takt_target *t, int64_t late_ns, int64_t packet_n
         t->wish_ms += l->trust * l->delay_ms;
     }
     t->at_ms = follow(t->at_ms, t->wish_ms, late_ms, packet_ms);
-    if (t->cfg.late_ratio > 0)
-        ascend(t, is_late);
 }
 
 int64_t takt_target_delay_ns(const struct takt_target *t)
