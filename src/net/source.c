@@ -555,7 +555,7 @@ static double most_ns(const struct takt_source *s)
 }
 
 /* The delay to come to. What the target wishes leaves rare packets late; where it is cheap these
- * are covered as well. And nothing is won by being much later than the latest one. */
+ * are covered as well. */
 static double goal_ns(const struct takt_source *s)
 {
     double wish_ns = (double)takt_target_delay_ns(s->target);
@@ -564,7 +564,7 @@ static double goal_ns(const struct takt_source *s)
     double peak_ns = fmax(s->peak_ns, s->peak_before_ns);
     bool is_cheap = peak_ns + above_ns <= wish_ns + comfort_ns;
     double goal_ns = is_cheap ? fmax(wish_ns, peak_ns + above_ns) : wish_ns;
-    return fmin(fmin(goal_ns, peak_ns + spare_ns), most_ns(s));
+    return fmin(goal_ns, most_ns(s));
 }
 
 /* How late the first packets were, but for one that was later than all others. */

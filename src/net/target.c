@@ -4,14 +4,17 @@
  * the mean of the grid by these weights. With every packet a share of all weight is handed out
  * anew, so that whatever was best long ago can be left behind within some ten late packets:
  * Fixed-Share of M. Herbster and M. Warmuth, "Tracking the best expert" (Machine Learning 32,
- * 1998). Nine tenths of the share go by the weights of the last minute instead of evenly, so that
+ * 1998). Nine tenths of the share go by the weights of the last 20 s instead of evenly, so that
  * what was best not long ago is found again sooner: O. Bousquet and M. Warmuth, "Tracking a small
  * set of experts by mixing past posteriors" (JMLR 3, 2002).
  *
  * How fast to learn is a matter of the network: where spikes come alone, it is dear to follow them,
- * since the delay comes down by 5 ms a second only. So there are three learners, of pace 4, 1 and
- * 1/4 times 1 / lambda, and they are experts once more: each plays what it wishes as a receiver
+ * since the delay comes down by 5 ms a second only. So there are four learners, of pace 8, 2, 1/2
+ * and 1/8 times 1 / lambda, and they are experts once more: each plays what it wishes as a receiver
  * would, and is trusted by what that cost.
+ *
+ * And nothing is won by being much later than the latest packet of the last minutes, which shortens
+ * what is wished for at first, when all is possible.
  *
  * Short packets are weighted by how long they last, so that all this takes as long with packets of
  * 1 ms as with those of 5 ms. A single longer one counts no more than one of 5 ms.
@@ -36,14 +39,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OCTAVE = 64, GRID = 6 * OCTAVE, LANES = 4, LEARNERS = 3 };
+enum { OCTAVE = 64, GRID = 6 * OCTAVE, LANES = 4, LEARNERS = 4 };
 
 static const double full_packet_ms = 5;
-static const double first_scale_ms = 6; /* at first, long delays are unlikely */
-static const double slew = 0.005;       /* ms of delay by which a receiver comes down in 1 ms */
-static const float share = 3e-5f;       /* of the weight, handed out anew with each packet */
-static const float past_share = 0.9f;   /* of that, by the weights of the past */
-static const float past_rate = 1e-4f;   /* how much of the past one packet is */
+static const double first_scale_ms = 12; /* at first, long delays are unlikely */
+static const double slew = 0.005;        /* ms of delay by which a receiver comes down in 1 ms */
+static const float share = 2e-5f;        /* of the weight, handed out anew with each packet */
+static const float past_share = 0.9f;    /* of that, by the weights of the past */
+static const float past_rate = 3e-4f;    /* how much of the past one packet is */
+static const double spare_ms = 0.9, peak_for_ms = 120000;
 static const double trust_pace = 0.03, trust_share = 1e-4;
 static const double lambda_least_ms = 10, lambda_most_ms = 1e6;
 /* A packet counts until so many have been late, within these bounds. */
@@ -70,6 +74,7 @@ struct takt_target {
     uint32_t points;                                  /* of the grid, up to latency_ms_max */
     struct learner learner[LEARNERS];
     double wish_ms, at_ms;
+    double peak_ms, peak_before_ms, peak_age_ms; /* the latest of now and of the time before */
     double lambda_ms;
     float count[GRID + 1]; /* packets, by the points of the grid that were too short for them */
     double counts, unit;   /* of all; what a packet counts now, as the past fades */
@@ -149,7 +154,7 @@ void takt_target_restart(struct takt_target *t)
         t->learner[k] = *first;
     t->wish_ms = t->at_ms = mean_ms;
     t->lambda_ms = t->cfg.lambda_ms;
-    t->packet_ms = 0;
+    t->packet_ms = t->peak_ms = t->peak_before_ms = t->peak_age_ms = 0;
     memset(t->count, 0, sizeof t->count);
     t->counts = t->order = 0;
     t->unit = 1;
@@ -161,7 +166,7 @@ void takt_target_restart(struct takt_target *t)
 /* Tables for packets of this length and for lambda as it is. */
 static void make_tables(struct takt_target *t, double packet_ms)
 {
-    static const double paces[LEARNERS] = {4, 1, 0.25};
+    static const double paces[LEARNERS] = {8, 2, 0.5, 0.125};
     t->packet_ms = packet_ms;
     for (int k = 0; k < LEARNERS; k++) {
         struct learner *l = &t->learner[k];
@@ -257,6 +262,18 @@ static void keep_ratio(struct takt_target *t, uint32_t below, double late_ms, do
     t->at_ms = follow(t->at_ms, t->wish_ms, late_ms, packet_ms);
 }
 
+/* The most that it is worth to wish for. */
+static double find_most(struct takt_target *t, double late_ms, double packet_ms)
+{
+    t->peak_age_ms += packet_ms;
+    if (t->peak_age_ms > peak_for_ms) {
+        t->peak_before_ms = t->peak_ms;
+        t->peak_ms = t->peak_age_ms = 0;
+    }
+    t->peak_ms = fmax(t->peak_ms, late_ms);
+    return fmax(t->peak_ms, t->peak_before_ms) + spare_ms;
+}
+
 void takt_target_update(struct takt_target *t, int64_t late_ns, int64_t packet_ns)
 {
     double late_ms = late_ns > 0 ? (double)late_ns * 1e-6 : 0;
@@ -271,10 +288,12 @@ void takt_target_update(struct takt_target *t, int64_t late_ns, int64_t packet_n
     if (packet_ms != t->packet_ms)
         make_tables(t, packet_ms);
     double weight = fmin(1, packet_ms / full_packet_ms), trusted = 0;
+    double most_ms = find_most(t, late_ms, packet_ms);
     for (int k = 0; k < LEARNERS; k++) {
         struct learner *l = &t->learner[k];
         double cost = l->at_ms / t->lambda_ms + (late_ms > l->at_ms ? 1 : 0);
         learn(l, t, below, (float)weight);
+        l->delay_ms = fmin(l->delay_ms, most_ms);
         l->at_ms = follow(l->at_ms, l->delay_ms, late_ms, packet_ms);
         l->trust *= exp(-trust_pace * weight * cost);
         trusted += l->trust;
