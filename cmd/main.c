@@ -52,7 +52,7 @@ const struct verb verbs[] = {
      "| --low-delay --no-fec --rotate --bare --sap --name --from --mux --ttl --dscp -r -b -c -t "
      "--seed --priority --json --strict -q -v -h",
      verb_send},
-    {"recv", "[[HOST:]PORT]", "from the network, despite loss, jitter, drift",
+    {"recv", "[[HOST:]PORT]", "from the network, despite jitter and loss",
      "Of takt send, or of other programs by their --sdp. Port 5004 if none is said; a\n"
      "group is heard at 239.1.2.3%eth0:PORT. -o - is raw frames to stdout, and all\n"
      "that takt says goes to stderr then.\n"
@@ -61,7 +61,7 @@ const struct verb verbs[] = {
      "--latency=TIME --max-latency --html "
      "| --sender --silent --raw -r -b -c -t --priority --json --strict -q -v -h",
      verb_recv},
-    {"key", "new|check FILE", "make a key for send and recv, or look at one",
+    {"key", "new|check FILE", "make or check a key for send and recv",
      "A file that only its owner may read; one that is there stays as it is. Copy it\n"
      "to the other side by a safe way, such as scp.\n"
      "  takt key new studio.key\n",

@@ -6,13 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
+static void say(const struct options *o, const char *path, const char *what)
+{
+    char name[512];
+    snprintf(name, sizeof name, "%s", path);
+    make_printable(name);
+    if (!o->quiet)
+        printf("%s: %s\n", name, what);
+}
+
 static int make(const struct options *o, const char *path)
 {
     struct takt_error e;
     if (takt_key_new(path, &e) < 0)
         return complain(o, EXIT_FAILED, "%s", e.text);
-    if (!o->quiet)
-        printf("%s: a new key; copy it to the other side by a safe way, such as scp\n", path);
+    say(o, path, "a new key; copy it to the other side by a safe way, such as scp");
     return EXIT_OK;
 }
 
@@ -24,8 +32,7 @@ static int check(const struct options *o, const char *path)
     takt_key_wipe(&key);
     if (err < 0)
         return complain(o, EXIT_FAILED, "%s", e.text);
-    if (!o->quiet)
-        printf("%s: a key, and nobody but you can read it\n", path);
+    say(o, path, "a key, and nobody but its owner can read it");
     return EXIT_OK;
 }
 

@@ -156,6 +156,11 @@ static int prepare(struct options *o, struct session *s)
             choose_rate(o, s, source);
         return status;
     }
+    if (isatty(STDIN_FILENO))
+        return complain(
+            o, EXIT_USAGE,
+            "-i -: raw frames would come from the terminal; put a program before it, as "
+            "in arecord -t raw -f S16_LE -c 2 -r 48000 | takt send ... -i - --raw s16");
     if (!o->rate_hz)
         o->rate_hz = RAW_RATE_HZ;
     if (!o->channels)

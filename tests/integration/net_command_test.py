@@ -356,7 +356,9 @@ def json_has_the_same_names_on_both_sides():
         net = heard.summary()["net"]
         check(net["packets"] > 2000 and 0 < net["target_ms"] < 100, net)
         check(0 < net["latency_ms"]["p50"] < 200, net["latency_ms"])
-        equal([e["event"] for e in heard.lines() if e["type"] == "source"][0], "began")
+        events = [e for e in heard.lines() if e["type"] == "source"]
+        equal([e["event"] for e in events], ["began", "ended"])
+        equal(len({(e["ssrc"], e["text"].split()[0]) for e in events}), 1, events)
         net = sent.summary()["net"]
         equal(net["packets"] > 2000 and len(net["listeners"]), 1)
         equal(sent.summary()["verb"], "send")
