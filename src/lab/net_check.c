@@ -48,24 +48,47 @@ static bool is_opus(const struct takt_lab_net *l)
     return l->plan->format.codec == TAKT_CODEC_OPUS;
 }
 
-/* Damaged packets that nothing tells from whole ones. */
+/* Packets may be damaged, and nothing tells. */
 static bool is_damaged(const struct takt_lab_net *l)
 {
     const struct takt_network_cfg *n = &l->plan->network;
-    return !l->plan->is_encrypted && (n->corrupt > 0 || n->truncate > 0);
+    return n->corrupt > 0 || n->truncate > 0;
 }
 
 /* ---- Frames ---------------------------------------------------------------------------------- */
 
-/* For a while after anything was concealed, passed over or begun anew, and while it is resampled.
- */
+static bool is_silent_at(const struct takt_lab_net *l, uint32_t i)
+{
+    for (uint32_t c = 0; c < l->plan->format.channels; c++)
+        if (fabsf(l->out[c][i]) > silent)
+            return false;
+    return true;
+}
+
+/* Two frames at least: that is none of the sound's own but in its pauses, whose length nobody
+ * knows. */
+static bool has_silence(const struct takt_lab_net *l)
+{
+    bool was_silent = l->plan->out_block == 1;
+    for (uint32_t i = 0; i < l->plan->out_block; i++) {
+        bool is_silent = is_silent_at(l, i);
+        if (is_silent && was_silent)
+            return true;
+        was_silent = is_silent;
+    }
+    return false;
+}
+
+/* For a while after anything was concealed, passed over or begun anew, after silence, and while it
+ * is resampled. */
 static bool is_excused(struct takt_lab_net *l, const struct takt_receiver_stats *st)
 {
     struct takt_lab_net_ear *ear = &l->ear;
     const struct takt_receiver_counts *c = &st->counts;
     uint64_t marks = c->concealed_frames + c->resets + c->skipped + c->broken + c->late;
     double while_ms = 40 + 2 * packet_ms(l) + 2 * out_ms(l);
-    if (marks != ear->marks || !st->source[0].is_exact || !ear->was_exact || !l->is_believed)
+    if (marks != ear->marks || !st->source[0].is_exact || !ear->was_exact || !l->is_believed ||
+        has_silence(l))
         ear->excused_until_ns = l->now_ns + (int64_t)(while_ms * NS_A_MS);
     ear->marks = marks;
     ear->was_exact = st->source[0].is_exact;
@@ -85,25 +108,6 @@ static uint32_t count_equal(const struct takt_lab_net *l, int64_t from)
             if (l->out[c][i] != sent(l, from + i, c))
                 return i;
     return l->plan->out_block;
-}
-
-static bool is_silent_at(const struct takt_lab_net *l, uint32_t i)
-{
-    for (uint32_t c = 0; c < l->plan->format.channels; c++)
-        if (fabsf(l->out[c][i]) > silent)
-            return false;
-    return true;
-}
-
-/* A pause is in it, whose length nobody knows. */
-static bool has_pause(const struct takt_lab_net *l)
-{
-    uint32_t silent_run = 0, most = 0;
-    for (uint32_t i = 0; l->pause_frames && i < l->plan->out_block; i++) {
-        silent_run = is_silent_at(l, i) ? silent_run + 1 : 0;
-        most = silent_run > most ? silent_run : most;
-    }
-    return most > 1;
 }
 
 /* When a frame was captured, if that is remembered. */
@@ -140,11 +144,9 @@ static void look_it_up(struct takt_lab_net *l, const struct takt_receiver_source
     int64_t near = l->frames - (int64_t)(ago_ms * 1e-3 * l->plan->format.rate_hz);
     if (l->trace)
         near = ear->heard;
-    if (l->plan->out_block < TAKT_LAB_SOUND_KEY || has_pause(l))
+    if (l->plan->out_block < TAKT_LAB_SOUND_KEY)
         return;
     ear->next = takt_lab_sound_find(l->sound, l->out[0], near);
-    if (ear->next < 0 && l->pause_frames)
-        return;
     if (ear->next < 0)
         takt_lab_net_break(l, "frames come that were never sent, and nothing was concealed");
     else if (ear->next < ear->heard)
@@ -167,7 +169,7 @@ static void check_order(struct takt_lab_net *l, const struct takt_receiver_stats
     if (ear->next < 0 || l->report->broken)
         return;
     uint32_t equal = count_equal(l, ear->next);
-    if (equal < p->out_block && !excused && !has_pause(l))
+    if (equal < p->out_block && !excused)
         takt_lab_net_break(l, "frame %lld is not as it was sent, and nothing was concealed",
                            (long long)(ear->next + equal));
     if (equal == p->out_block && !excused)
@@ -182,7 +184,7 @@ static void check_samples(struct takt_lab_net *l)
 {
     struct takt_lab_net_ear *ear = &l->ear;
     const struct takt_lab_net_plan *p = l->plan;
-    bool is_well = l->now_ns >= ear->excused_until_ns || (ear->was_exact == false && false);
+    bool is_well = l->now_ns >= ear->excused_until_ns;
     double share = is_well ? step_share : step_share_excused;
     double step_limit = share * (double)l->sound->step_most;
     bool any_step = is_damaged(l) || l->pause_frames || is_opus(l);

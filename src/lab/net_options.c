@@ -255,7 +255,6 @@ void takt_lab_net_usual(struct takt_lab_net_plan *p)
     *p = (struct takt_lab_net_plan){
         .format = {.codec = TAKT_CODEC_L16, .rate_hz = 48000, .channels = 1},
         .packet_ms = 5,
-        .is_helped = true,
     };
 }
 

@@ -70,7 +70,7 @@ static void draw_ends(struct draw *d, struct takt_lab_net_plan *p)
     p->out_hz = one_in(d, 10) ? (one_in(d, 2) ? 48000 : 44100) : p->format.rate_hz;
     p->out_block = (uint32_t)fmax(1, power(d, 1.3, 25) * 1e-3 * p->out_hz);
     p->has_pauses = one_in(d, 4);
-    p->is_helped = one_in(d, 2);
+    p->is_helped = one_in(d, 10); /* which costs more than all else */
     p->is_encrypted = one_in(d, 4);
     if (one_in(d, 4) && p->format.frames * 200 <= p->format.rate_hz)
         p->copies = 1 + (uint32_t)below(d, 3);
