@@ -17,7 +17,9 @@ enum { COPIES_MAX = 3, PLAUSIBLE_PACKETS = 1 << 22 };
 
 static const int64_t silence_ns_max = INT64_C(30000000000), hold_ns = INT64_C(20000000000);
 static const double missing_most = 3e-4, fall = 0.5;
-static const double headroom = 1.25; /* loss by which a lower level has to do, too */
+/* The spread: smoothed over so many reports, of which one counts no more than this, and only with
+ * so many packets lost that their number is not all chance. */
+static const double spread_smooth = 1.0 / 8, spread_most = 8, spread_lost_least = 4;
 
 void takt_listeners_init(struct takt_listeners *l, const struct takt_listeners_cfg *cfg)
 {
@@ -75,6 +77,17 @@ static double loss_since(const struct takt_rtp_reception *before,
     return lost > 0 ? (double)lost / (double)expected : 0;
 }
 
+/* From one report to the next, so that loss which changes slowly is no burst. */
+static void spread(struct takt_listener *x, double before, uint32_t packets)
+{
+    double mean = (before + x->loss) / 2, step = x->loss - before;
+    if (packets > PLAUSIBLE_PACKETS || mean * packets < spread_lost_least || mean >= 1)
+        return;
+    double now = fmin(spread_most, step * step / 2 * packets / (mean * (1 - mean)));
+    x->spread = x->spread > 0 ? x->spread : 1;
+    x->spread += spread_smooth * (now - x->spread);
+}
+
 static void take_block(struct takt_listeners *l, uint32_t ssrc, const struct takt_rtcp_block *b,
                        int64_t now_ns)
 {
@@ -91,7 +104,10 @@ static void take_block(struct takt_listeners *l, uint32_t ssrc, const struct tak
         x = &l->list[l->count++];
         *x = (struct takt_listener){.ssrc = ssrc, .round_trip_ns = -1};
     }
+    double before = x->loss;
     x->loss = loss_since(&x->reception, &b->reception, is_known);
+    if (is_known)
+        spread(x, before, b->reception.seq_highest - x->reception.seq_highest);
     x->loss_held = fmax(x->loss, x->loss_held + fall * (x->loss - x->loss_held));
     x->reception = b->reception;
     x->heard_ns = now_ns;
@@ -197,8 +213,7 @@ static uint32_t bounded(uint32_t x, uint32_t low, uint32_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* `least` will do now, `safe` if it gets a little worse. */
-static void hold(struct takt_held *h, uint32_t least, uint32_t safe, int64_t now_ns)
+void takt_held_take(struct takt_held *h, uint32_t least, uint32_t safe, int64_t now_ns)
 {
     if (least > h->level)
         h->level = least;
@@ -218,17 +233,21 @@ static void hold(struct takt_held *h, uint32_t least, uint32_t safe, int64_t now
 void takt_listeners_update(struct takt_listeners *l, int64_t now_ns)
 {
     const struct takt_listeners_cfg *c = &l->cfg;
-    l->loss = 0;
+    l->loss = l->loss_spread = 0;
     for (uint32_t i = l->count; i-- > 0;) {
         if (now_ns - l->list[i].heard_ns > silence_ns_max)
             drop(l, &l->list[i]);
-        else
-            l->loss = fmax(l->loss, l->list[i].loss_held);
+        else if (l->list[i].loss_held > l->loss) {
+            l->loss = l->list[i].loss_held;
+            l->loss_spread = l->list[i].spread;
+        }
     }
-    hold(&l->copies, bounded(copies_for(l->loss), c->copies, c->copies_max),
-         bounded(copies_for(headroom * l->loss), c->copies, c->copies_max), now_ns);
-    hold(&l->percent, bounded(percent_for(l->loss), c->percent, c->percent_max),
-         bounded(percent_for(headroom * l->loss), c->percent, c->percent_max), now_ns);
+    takt_held_take(&l->copies, bounded(copies_for(l->loss), c->copies, c->copies_max),
+                   bounded(copies_for(TAKT_HELD_HEADROOM * l->loss), c->copies, c->copies_max),
+                   now_ns);
+    takt_held_take(&l->percent, bounded(percent_for(l->loss), c->percent, c->percent_max),
+                   bounded(percent_for(TAKT_HELD_HEADROOM * l->loss), c->percent, c->percent_max),
+                   now_ns);
 }
 
 size_t takt_listeners_answer(struct takt_listeners *l, int64_t now_ns,

@@ -32,6 +32,7 @@ struct takt_listener {
     int64_t heard_ns;
     double loss;      /* of its last report */
     double loss_held; /* the same, which falls slowly */
+    double spread;    /* of the variance of loss, smoothed; 0: not known */
     struct takt_rtp_reception reception;
     int64_t round_trip_ns; /* -1: not known */
     bool wants_answer;     /* to the clock it sent */
@@ -56,9 +57,14 @@ struct takt_listeners {
     } srs[TAKT_LISTENERS_SRS];
     uint32_t sr_next;
     uint64_t crowded, collided;
-    double loss; /* loss_held of the worst */
+    double loss;        /* loss_held of the worst */
+    double loss_spread; /* its spread */
     struct takt_held copies, percent;
 };
+
+/* `least` will do now, `safe` if it gets a little worse: by TAKT_HELD_HEADROOM times the loss. */
+#define TAKT_HELD_HEADROOM 1.25
+void takt_held_take(struct takt_held *h, uint32_t least, uint32_t safe, int64_t now_ns);
 
 void takt_listeners_init(struct takt_listeners *l, const struct takt_listeners_cfg *cfg);
 

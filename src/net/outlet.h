@@ -14,11 +14,14 @@
  * count of their own, the timestamp of the newest packet they were made of.
  *
  * Between two takts no format has to be told: a line that describes the stream (SDES PRIV,
- * net/session_text.h) goes out before the first packet, after the 1st, 2nd, 4th, 8th … and then
- * every 250 ms, within an SR where one is due and else with an empty RR.
+ * net/session_text.h) goes out before the first packet, after the 1st, 2nd, 4th, 8th … until there
+ * is sound of 250 ms, and then every 250 ms, within an SR where one is due and else with an empty
+ * RR. The first SR follows the first packet.
  *
  * With a key, each packet carries the note of wire/srtp.h, and the MKI is the epoch. A new epoch
- * begins each rotate_s; receivers derive its key when they see it, so there is no gap.
+ * begins each rotate_s; receivers derive its key when they see it, so there is no gap. Reports come
+ * back encrypted as well, each reporter with a key of its own; up to 32 are known at a time, and
+ * one that has been silent for 30 s makes room for another.
  *
  * Pure: no clock is asked and no chance taken but through cfg.seed. Thread: one at a time, all
  * calls. RT: no, since libcrypto is called; without a key as net/sender.h says.
@@ -41,12 +44,14 @@ enum {
 
 /* A zero field takes its default. */
 struct takt_outlet_cfg {
-    struct takt_session_packets packets; /* capture_id and note_id are set here: the note with a
-                                          * key, capture time always but where is_bare */
-    bool is_bare;                        /* for other tools: no capture time, no description */
+    struct takt_session_packets packets; /* capture_id and note_id are set here: the note with
+                                          * `key`, capture time always but where is_bare.
+                                          * repair_type: TAKT_REPAIR_TYPE by default */
+    bool is_bare;                        /* for other tools: no capture time, no description, and
+                                          * no repair, whatever is asked for; not with `key` */
     uint32_t ssrc, timestamp;            /* and seq, start, seed: by chance, anew for each start */
     uint16_t seq;
-    uint64_t start; /* of takt_srtp_start() */
+    uint64_t start; /* of takt_srtp_start(); with `key` there has to be one */
     uint64_t seed;  /* for the times of reports */
     const char *cname;
 
@@ -60,7 +65,9 @@ struct takt_outlet_cfg {
     /* RED: as in struct takt_sender_cfg. */
     uint32_t copies, copies_max;
     bool follows_loss;
-    size_t datagram_bytes_max; /* default 1452, which never breaks up on IPv4 or IPv6 */
+    size_t datagram_bytes_max; /* of RTP and repair; default 1452, which never breaks up on IPv4 or
+                                * IPv6. Where there may be repair, RTP packets are 28 bytes shorter,
+                                * with a note 48 */
 
     /* Repair: of each `repair_data` packets so many repair packets. With repair_max above
      * repair_least, as many as the receivers' reports ask for: what keeps loss below 0.05 % where
@@ -74,7 +81,7 @@ struct takt_outlet_stats {
     uint64_t repair_packets, repair_bytes;
     uint32_t repair_now;  /* repair packets a block, just now; 0: none */
     uint32_t repair_data; /* packets a block */
-    uint64_t reports;     /* RTCP datagrams */
+    uint64_t reports;     /* RTCP datagrams; bytes are of all that is handed out */
     uint64_t report_bytes;
     uint64_t heard;       /* receivers' RTCP that was taken */
     uint64_t refused;     /* such that was forged, played again or malformed */
@@ -102,11 +109,12 @@ void takt_outlet_set_clock(struct takt_outlet *o, int64_t unix_less_monotonic_ns
 void takt_outlet_push(struct takt_outlet *o, const float *const *planes, uint32_t frames,
                       int64_t capture_ns, int64_t now_ns, takt_outlet_emit *emit, void *arg);
 
-/* When takt_outlet_push() has something to do though no sound comes. */
+/* When takt_outlet_push() has something to do though no sound comes: INT64_MAX before the first
+ * packet. */
 int64_t takt_outlet_due_ns(const struct takt_outlet *o);
 
-/* Sends what has been begun, filled up with silence, its repair packets, and an RTCP BYE.
- * reason may be NULL. */
+/* Sends what has been begun, filled up with silence, its repair packets, and an RTCP BYE; nothing
+ * at all when there was no sound yet. After it, pushes do nothing. reason may be NULL. */
 void takt_outlet_bye(struct takt_outlet *o, int64_t now_ns, const char *reason,
                      takt_outlet_emit *emit, void *arg);
 

@@ -47,6 +47,7 @@ struct takt_sender {
     struct takt_sender_cfg cfg;
     char cname[TAKT_SENDER_CNAME_BYTES_MAX + 1], line[TAKT_SESSION_LINE_MAX];
     struct takt_rtcp_item items[ITEMS];
+    size_t items_told;
     struct takt_encoder *encoder;
     uint32_t clock_hz, ticks; /* of the timestamp: in a second, in a packet */
     size_t payload_room;
@@ -204,6 +205,7 @@ static void introduce(struct takt_sender *s)
     s->items[2] = item(s, TAKT_RTCP_PRIV, s->line);
     s->items[2].prefix = TAKT_SESSION_PREFIX;
     s->items[2].prefix_bytes = sizeof TAKT_SESSION_PREFIX - 1;
+    s->items_told = s->cfg.is_undescribed ? ITEMS - 1 : ITEMS;
 }
 
 static void begin(struct takt_sender *s)
@@ -503,7 +505,7 @@ static struct compound begin_compound(const struct takt_sender *s, uint64_t ntp,
                                          .bytes = (uint32_t)s->payload_bytes};
     add(&c, takt_rtcp_write_reports(&r, out, room));
     if (c.used >= 0)
-        add(&c, takt_rtcp_write_sdes(s->items, ITEMS, place(&c), room_left(&c)));
+        add(&c, takt_rtcp_write_sdes(s->items, s->items_told, place(&c), room_left(&c)));
     return c;
 }
 
@@ -626,5 +628,6 @@ void takt_sender_read_stats(const struct takt_sender *s, struct takt_sender_stat
         .copies_now = l->copies.level,
         .loss_percent = l->percent.level,
         .loss = l->loss,
+        .loss_spread = l->loss_spread,
     };
 }

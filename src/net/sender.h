@@ -42,6 +42,7 @@ struct takt_sender_cfg {
     uint32_t ssrc, timestamp;            /* and seq: of the first packet; draw them by chance */
     uint16_t seq;
     const char *cname;   /* who sends, 1..64 bytes, the same for all its streams */
+    bool is_undescribed; /* reports go without the line */
     uint32_t copies;     /* 0..3 older packets in each, where packets.red_type says how */
     uint32_t copies_max; /* copies..3: as many as receivers need, up to this; default: copies */
     bool follows_loss;   /* Opus, with .fec: what is expected goes by the receivers, too, from
@@ -132,8 +133,10 @@ struct takt_sender_stats {
     uint32_t receivers;
     uint32_t copies_now; /* wished for in each packet; fewer where they do not fit */
     uint32_t
-        loss_percent; /* expected, by the receivers; Opus is told it where follows_loss is on */
-    double loss;      /* of the receiver that loses most, smoothed; 0..1 */
+        loss_percent;   /* expected, by the receivers; Opus is told it where follows_loss is on */
+    double loss;        /* of the receiver that loses most, smoothed; 0..1 */
+    double loss_spread; /* its variance from report to report, in that of loss at random: about 1,
+                         * and more of loss in bursts; 0: not known */
 };
 
 /* RT: yes (wait-free), O(receivers). */

@@ -29,10 +29,10 @@ int takt_session_describe(const struct takt_session_packets *p, char *out, size_
         const char *name;
         uint32_t value; /* 0 is not written */
     } words[] = {
-        {"rate", f->rate_hz},      {"channels", f->channels}, {"frames", f->frames},
-        {"bits", f->bit_rate},     {"low", f->low_delay},     {"fec", f->fec},
-        {"type", p->payload_type}, {"red", p->red_type},      {"capture", p->capture_id},
-        {"note", p->note_id},
+        {"rate", f->rate_hz},      {"channels", f->channels},  {"frames", f->frames},
+        {"bits", f->bit_rate},     {"low", f->low_delay},      {"fec", f->fec},
+        {"type", p->payload_type}, {"red", p->red_type},       {"capture", p->capture_id},
+        {"note", p->note_id},      {"repair", p->repair_type},
     };
     if (!name)
         return TAKT_ERR_ARG;
@@ -88,7 +88,7 @@ static const char *name_of(int codec)
 
 /* The numbers of a line, before they are found to make sense. */
 struct numbers {
-    uint32_t rate, channels, frames, bits, low, fec, type, red, capture, note;
+    uint32_t rate, channels, frames, bits, low, fec, type, red, capture, note, repair;
 };
 
 static bool read_word(struct word name, struct word value, struct numbers *to)
@@ -108,6 +108,7 @@ static bool read_word(struct word name, struct word value, struct numbers *to)
         {"red", 127, &to->red},
         {"capture", UINT8_MAX, &to->capture},
         {"note", UINT8_MAX, &to->note},
+        {"repair", 127, &to->repair},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (is(name, known[i].name))
@@ -152,6 +153,7 @@ int takt_session_described(const char *line, size_t bytes, struct takt_session_p
         .red_type = (uint8_t)n.red,
         .capture_id = (uint8_t)n.capture,
         .note_id = (uint8_t)n.note,
+        .repair_type = (uint8_t)n.repair,
     };
     return 0;
 }

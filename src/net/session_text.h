@@ -34,11 +34,12 @@ struct takt_session_packets {
     uint8_t payload_type;            /* 0..127 */
     uint8_t red_type;                /* of packets with copies (RFC 2198); 0: there are none */
     uint8_t capture_id, note_id;     /* of the header extension's elements; 0: there is none */
+    uint8_t repair_type;             /* of repair packets (wire/repair.h); 0: there are none */
 };
 
-/* Writes "1 codec=L24 rate=48000 channels=2 frames=48 type=96 red=97 capture=1 note=2" and a NUL.
- * Returns its length. Errors: TAKT_ERR_ARG for a codec that there is none of, TAKT_ERR_FULL.
- * RT: no. */
+/* Writes "1 codec=L24 rate=48000 channels=2 frames=48 type=96 red=97 capture=1 note=2 repair=127"
+ * and a NUL. Returns its length. Errors: TAKT_ERR_ARG for a codec that there is none of,
+ * TAKT_ERR_FULL. RT: no. */
 int takt_session_describe(const struct takt_session_packets *p, char *out, size_t room);
 
 /* Reads such a line. Words that are not known are passed over. Returns 0.

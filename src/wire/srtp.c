@@ -410,6 +410,17 @@ void takt_srtp_destroy(struct takt_srtp *s)
     free(s);
 }
 
+void takt_srtp_restart(struct takt_srtp *s)
+{
+    TAKT_ASSERT(!s->cfg.sends);
+    for (int i = 0; i < KEYS; i++)
+        s->keys[i].age = 0;
+    s->used = NULL;
+    s->known = 0;
+    s->strangers = (struct search){0};
+    memset(s->sources, 0, s->cfg.sources * sizeof *s->sources);
+}
+
 void takt_srtp_read_counts(const struct takt_srtp *s, struct takt_srtp_counts *out)
 {
     *out = s->counts;
@@ -638,6 +649,20 @@ int takt_srtcp_protect(struct takt_srtp *s, uint8_t *packet, size_t bytes, size_
         return TAKT_ERR_SYSTEM;
     s->counts.passed++;
     return (int)(bytes + added);
+}
+
+int takt_srtcp_read_label(const struct takt_srtp *s, uint8_t *packet, size_t bytes,
+                          struct takt_srtcp_label *out)
+{
+    size_t added = takt_srtcp_added(s);
+    if (bytes < added || !is_rtcp(packet, bytes - added))
+        return TAKT_ERR_FORMAT;
+    uint8_t *word, *mki;
+    struct cut c;
+    cut_rtcp(s, packet, bytes - added, &c, &word, &mki);
+    *out = (struct takt_srtcp_label){c.ssrc, get_mki(mki, s->cfg.mki_bytes),
+                                     get32(word) & ~encrypted_flag};
+    return 0;
 }
 
 int takt_srtcp_unprotect(struct takt_srtp *s, uint8_t *packet, size_t bytes)

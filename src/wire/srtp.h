@@ -106,6 +106,10 @@ int takt_srtp_create(const struct takt_srtp_cfg *cfg, struct takt_srtp **out, st
 /* Wipes the keys. NULL is fine. Thread: any, when no other uses it. RT: no. */
 void takt_srtp_destroy(struct takt_srtp *s);
 
+/* For one that unprotects: keys and sources are forgotten, as after create; counts go on. What was
+ * taken before can be played again, unless a new key sees to it. Thread: one at a time. RT: yes. */
+void takt_srtp_restart(struct takt_srtp *s);
+
 /* Adds a key, in place of that of the same MKI or else of the oldest one, once there are three; a
  * sender's present one stays, and it goes on with it until takt_srtp_use. Without an MKI it takes
  * the place of the only one. Packet indices go on. Errors: TAKT_ERR_NOMEM, TAKT_ERR_SYSTEM; the key
@@ -148,6 +152,17 @@ int takt_srtcp_protect(struct takt_srtp *s, uint8_t *packet, size_t bytes, size_
 /* Packets that are only signed (E = 0) are taken, too, though never sent. Thread: one at a time.
  * RT: no. */
 int takt_srtcp_unprotect(struct takt_srtp *s, uint8_t *packet, size_t bytes);
+
+/* What an SRTCP packet says of itself in the clear. It is anybody's word until the tag fits. */
+struct takt_srtcp_label {
+    uint32_t ssrc, mki;
+    uint32_t index; /* 31 bits */
+};
+
+/* Reads the label of a packet of this context's suite and MKI. Returns 0. Errors: TAKT_ERR_FORMAT:
+ * too short, or no RTCP. Thread: one at a time. RT: yes. */
+int takt_srtcp_read_label(const struct takt_srtp *s, uint8_t *packet, size_t bytes,
+                          struct takt_srtcp_label *out);
 
 /* Thread: one at a time. RT: yes. */
 void takt_srtp_read_counts(const struct takt_srtp *s, struct takt_srtp_counts *out);

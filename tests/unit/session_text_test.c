@@ -14,7 +14,8 @@ static bool are_same(const struct takt_session_packets *a, const struct takt_ses
     return f->codec == g->codec && f->rate_hz == g->rate_hz && f->channels == g->channels &&
            f->frames == g->frames && f->bit_rate == g->bit_rate && f->fec == g->fec &&
            f->low_delay == g->low_delay && a->payload_type == b->payload_type &&
-           a->red_type == b->red_type && a->capture_id == b->capture_id && a->note_id == b->note_id;
+           a->red_type == b->red_type && a->capture_id == b->capture_id &&
+           a->note_id == b->note_id && a->repair_type == b->repair_type;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *in, size_t bytes)
@@ -83,6 +84,7 @@ static void line_comes_back(void)
         struct takt_session_packets p = random_packets(&r), q;
         char line[TAKT_SESSION_LINE_MAX];
         p.format.low_delay = takt_random_below(&r, 2);
+        p.repair_type = (uint8_t)takt_random_below(&r, 128);
         int n = takt_session_describe(&p, line, sizeof line);
         CHECK(n > 0 && strlen(line) == (size_t)n);
         CHECK_INT(takt_session_described((const char *)edge_put(line, (size_t)n), (size_t)n, &q),
@@ -108,6 +110,7 @@ static void longest_line_fits_its_item(void)
         .red_type = 126,
         .capture_id = 255,
         .note_id = 254,
+        .repair_type = 125,
     };
     char line[TAKT_SESSION_LINE_MAX];
     int n = takt_session_describe(&p, line, sizeof line);

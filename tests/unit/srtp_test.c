@@ -815,6 +815,62 @@ static void rtcp_indices_end_before_they_repeat(void)
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
+/* Emptied, it knows neither key nor source; then it takes other ones, as many as at first. */
+static void a_context_that_was_restarted_is_as_new(void)
+{
+    for
+        EACH_SUITE(i)
+        {
+            struct takt_srtp_cfg c = {.suite = suites[i], .mki_bytes = 4, .sources = 1};
+            struct takt_srtp *from;
+            CHECK_INT(takt_srtp_create(&c, &from, NULL), 0);
+            for (uint32_t ssrc = 1; ssrc < 40; ssrc++) {
+                struct takt_srtp *to = make_keyed(suites[i], true, 4);
+                struct takt_srtp_key key = {.mki = ssrc, .key = {(uint8_t)ssrc}};
+                CHECK(takt_srtp_set_key(to, &key, NULL) == 0 && takt_srtp_use(to, ssrc) == 0);
+                struct packet p = sent(to, ssrc, 1000, 20);
+                CHECK_INT(received(from, p, NULL), TAKT_ERR_NOT_FOUND);
+                CHECK_INT(takt_srtp_set_key(from, &key, NULL), 0);
+                CHECK(received(from, p, NULL) > 0);
+                CHECK_INT(received(from, p, NULL), TAKT_ERR_STATE);
+                takt_srtp_restart(from);
+                takt_srtp_destroy(to);
+            }
+            takt_srtp_destroy(from);
+        }
+}
+
+/* SSRC, MKI and index, in the clear; as they were set, and in order. */
+static void a_label_can_be_read_without_a_key(void)
+{
+    for
+        EACH_SUITE(i)
+        {
+            for (uint32_t mki_bytes = 0; mki_bytes <= 4; mki_bytes += 2) {
+                struct takt_srtp *to = make_keyed(suites[i], true, mki_bytes);
+                struct takt_srtp_cfg c = {.suite = suites[i], .mki_bytes = mki_bytes};
+                struct takt_srtp_key key = {.mki = 0x12345678};
+                struct takt_srtp *from;
+                struct takt_srtcp_label l;
+                CHECK_INT(takt_srtp_create(&c, &from, NULL), 0);
+                CHECK_INT(takt_srtp_set_key(to, &key, NULL), 0);
+                CHECK_INT(takt_srtp_use(to, key.mki), 0);
+                for (uint32_t index = 0; index < 300; index++) {
+                    uint8_t report[64] = {0x80, 201, 0, 1, 1, 2, 3, 4};
+                    int n = takt_srtcp_protect(to, report, 8, sizeof report);
+                    CHECK(n > 8);
+                    CHECK_INT(takt_srtcp_read_label(from, report, (size_t)n, &l), 0);
+                    uint32_t shown = mki_bytes == 4 ? key.mki : mki_bytes ? key.mki & 0xffff : 0;
+                    CHECK(l.ssrc == 0x01020304 && l.mki == shown && l.index == index);
+                    for (size_t cut = 0; cut < 8 + takt_srtcp_added(from); cut++)
+                        CHECK_INT(takt_srtcp_read_label(from, report, cut, &l), TAKT_ERR_FORMAT);
+                }
+                takt_srtp_destroy(to);
+                takt_srtp_destroy(from);
+            }
+        }
+}
+
 static void settings_out_of_range_are_refused(void)
 {
     static const struct takt_srtp_cfg wrong[] = {{.suite = (enum takt_srtp_suite)9},
@@ -897,6 +953,8 @@ int main(void)
     RUN(the_key_in_use_is_never_replaced);
     RUN(another_key_reads_nothing);
     RUN(rtcp_indices_end_before_they_repeat);
+    RUN(a_context_that_was_restarted_is_as_new);
+    RUN(a_label_can_be_read_without_a_key);
     RUN(settings_out_of_range_are_refused);
     RUN(a_failing_create_leaves_nothing);
     RUN(packets_take_no_memory);
