@@ -8,8 +8,10 @@
  *     while ((old = takt_ensemble_released(&m)))  // have faded out: whoever made them ends them
  *         hand_back(old);
  *
- * One that is detached, or whose place is taken by another, is heard until it has nothing more to
- * play, at most TAKT_ENSEMBLE_FADE_MS. Thread: one at a time, all calls. RT: yes (wait-free).
+ * One that is detached, or whose place is taken by another, plays on for TAKT_ENSEMBLE_FADE_MS, so
+ * that what it still has is heard, and is turned down in the last quarter of that. Where more than
+ * TAKT_ENSEMBLE_FADING_MAX fade, the one that has the least left is cut off.
+ * Thread: one at a time, all calls. RT: yes (wait-free).
  */
 #ifndef TAKT_NET_ENSEMBLE_H
 #define TAKT_NET_ENSEMBLE_H
@@ -48,7 +50,8 @@ void takt_ensemble_packet(struct takt_ensemble *m, uint32_t place, const struct 
 void takt_ensemble_pull(struct takt_ensemble *m, int64_t now_ns, int64_t play_ns, float *const *out,
                         uint32_t frames);
 
-/* One that is not heard any more, each once; NULL when there is none. */
+/* One that is not heard any more, each once; NULL when there is none. They are taken, all of them,
+ * before more than TAKT_RECEIVER_SOURCES_MAX others are attached or detached. */
 struct takt_receiver *takt_ensemble_released(struct takt_ensemble *m);
 
 #endif

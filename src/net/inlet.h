@@ -75,8 +75,8 @@ struct takt_inlet_cfg {
     enum takt_srtp_suite suite;
     uint32_t mki_bytes; /* of srtp_key */
 
-    /* What payload types are where a source does not say so; .red_type, .capture_id, .note_id of
-     * each count as well. */
+    /* What payload types are where a source does not say so; .red_type, .repair_type, .capture_id
+     * and .note_id of each count as well. */
     const struct takt_session_packets *formats;
     uint32_t formats_count; /* 0..TAKT_RECEIVER_FORMATS_MAX */
     bool is_deaf_to_lines;  /* a description is not asked for: only formats count */

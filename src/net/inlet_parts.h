@@ -1,0 +1,217 @@
+/*
+ * net/inlet_parts.h - what an inlet is made of: the keys that open its packets (inlet_keys.c), what
+ * it knows of a source's clock and reports back (inlet_report.c), and who has a place (inlet.c).
+ *
+ * Thread: one at a time, all calls. RT: no.
+ */
+#ifndef TAKT_NET_INLET_PARTS_H
+#define TAKT_NET_INLET_PARTS_H
+
+#include "base/random.h"
+#include "net/inlet.h"
+#include "wire/repair.h"
+#include "wire/rtcp.h"
+#include "wire/srtp.h"
+
+/* ---- Keys ------------------------------------------------------------------------------------ */
+
+/* One start of one source whose tag did fit: its keys, and what it has sent already. */
+struct takt_inlet_context {
+    bool is_used;
+    bool is_over;    /* it said so: nothing of it counts any more */
+    bool has_place;  /* and so is not forgotten */
+    bool has_repair; /* its repair packets have keys, too, and those of the way back */
+    bool has_back;
+    uint32_t ssrc, epoch; /* the newest that a tag did fit of */
+    uint64_t start;
+    int64_t heard_ns;
+    struct takt_srtp *in, *repair, *back;
+};
+
+enum { TAKT_INLET_ENDED_MAX = 64 };
+
+struct takt_inlet_ended {
+    uint32_t ssrc;
+    uint64_t start;
+};
+
+struct takt_inlet_keys {
+    struct takt_key key;
+    enum takt_srtp_suite suite;
+    bool is_single; /* there is one place */
+    uint32_t ssrc, epoch;
+    struct takt_inlet_context *contexts;
+    uint32_t count;
+    struct takt_srtp *trial; /* where a key is tried, which then becomes a context's */
+    uint8_t *copy;           /* of the packet that it is tried with */
+    struct takt_inlet_ended ended[TAKT_INLET_ENDED_MAX];
+    uint32_t ended_count;
+    bool has_floor;
+    uint64_t floor; /* a start up to this one is old, unless it has a context */
+    double trials, trials_per_s;
+    int64_t trials_ns;
+};
+
+enum takt_inlet_opened {
+    TAKT_INLET_OPENED,
+    TAKT_INLET_FORGED,
+    TAKT_INLET_REPLAYED,
+    TAKT_INLET_UNTRIED
+};
+
+struct takt_inlet_keys_cfg {
+    const struct takt_key *key;
+    enum takt_srtp_suite suite;
+    uint32_t sources_max, trials_per_s;
+    uint32_t ssrc, epoch; /* ours */
+    size_t packet_bytes_max;
+};
+
+/* Errors: TAKT_ERR_NOMEM, TAKT_ERR_UNSUPPORTED, TAKT_ERR_ARG; clear it all the same. */
+int takt_inlet_keys_init(struct takt_inlet_keys *k, const struct takt_inlet_keys_cfg *cfg,
+                         struct takt_error *e);
+void takt_inlet_keys_clear(struct takt_inlet_keys *k);
+
+/* Opens d in place, of a source that tells this note. *bytes: what is left of it, and *from: whose
+ * it is. */
+enum takt_inlet_opened takt_inlet_open_rtp(struct takt_inlet_keys *k,
+                                           const struct takt_inlet_datagram *d, uint32_t ssrc,
+                                           const struct takt_srtp_note *note, size_t *bytes,
+                                           struct takt_inlet_context **from);
+
+/* The same for a repair packet of the source ssrc. UNTRIED: of nobody who has been heard himself.
+ */
+enum takt_inlet_opened takt_inlet_open_repair(struct takt_inlet_keys *k,
+                                              const struct takt_inlet_datagram *d, uint32_t ssrc,
+                                              const struct takt_srtp_note *note, size_t *bytes,
+                                              struct takt_inlet_context **from);
+
+/* The same for RTCP. UNTRIED: of nobody whose start is known. */
+enum takt_inlet_opened takt_inlet_open_rtcp(struct takt_inlet_keys *k,
+                                            const struct takt_inlet_datagram *d, size_t *bytes,
+                                            struct takt_inlet_context **from);
+
+/* It has a place from now on: where there is only one, all that began before it is old. */
+void takt_inlet_keys_begun(struct takt_inlet_keys *k, struct takt_inlet_context *c);
+
+/* Protects a report to this source. Returns its size, or an error of takt_srtcp_protect(). */
+int takt_inlet_seal(struct takt_inlet_keys *k, struct takt_inlet_context *c, uint8_t *report,
+                    size_t bytes, size_t room);
+
+/* ---- A source's clock ------------------------------------------------------------------------ */
+
+enum { TAKT_INLET_SRS = 16, TAKT_INLET_TRIPS = 8, TAKT_INLET_ASKED = 8 };
+
+struct takt_inlet_sample {
+    int64_t at_ns, ns;
+};
+
+struct takt_inlet_clock {
+    struct takt_inlet_sample sr[TAKT_INLET_SRS]; /* arrival less the SR's wall clock */
+    uint32_t sr_count, sr_above;
+    struct takt_inlet_sample trip[TAKT_INLET_TRIPS];
+    uint32_t trip_count;
+    uint32_t asked[TAKT_INLET_ASKED]; /* our clock's middle bits, in reports that were sent */
+    uint32_t asked_count;
+    bool is_known;
+    int64_t unix_less_monotonic_ns;
+};
+
+/* An SR's time, and an answer to our own. */
+void takt_inlet_clock_sr(struct takt_inlet_clock *c, int64_t arrival_ns, uint64_t ntp);
+void takt_inlet_clock_answer(struct takt_inlet_clock *c, int64_t arrival_ns,
+                             const struct takt_rtcp_dlrr *answer);
+
+/* The last round trip, or -1. */
+int64_t takt_inlet_clock_trip_ns(const struct takt_inlet_clock *c);
+
+/* When a packet's sound was captured, by our clock. False: that is not known, or cannot be true. */
+bool takt_inlet_captured(const struct takt_inlet_clock *c, const struct takt_rtp *p, uint8_t id,
+                         int64_t arrival_ns, int64_t *out);
+
+/* ---- Sources --------------------------------------------------------------------------------- */
+
+/* Who sends, whether it has a place or not yet. */
+struct takt_inlet_sender {
+    uint32_t ssrc;
+    struct takt_inlet_context *context; /* NULL but with a key of takt */
+    bool has_line;
+    struct takt_session_packets line; /* what it says of itself */
+    char cname[TAKT_INLET_CNAME_MAX];
+    struct takt_inlet_peer from;
+    bool has_back; /* it is known where its reports come from */
+    struct takt_inlet_peer back;
+    uint64_t budget; /* bytes that came from there, less those sent there */
+    uint32_t last_sr;
+    int64_t last_sr_ns;
+    struct takt_inlet_clock clock;
+};
+
+struct takt_inlet_place {
+    bool is_live;
+    struct takt_inlet_sender sender;
+    struct takt_inlet_source source;
+    uint32_t other_run; /* packets in a row of another format that is known */
+    int64_t begun_ns, heard_ns;
+    uint64_t packets, bytes;
+    struct takt_rtp_source reception;
+    struct takt_repair_decoder *repair;
+    uint64_t repaired, repair_packets;
+    bool is_due; /* a report, at due_ns */
+    int64_t due_ns;
+    uint32_t reports;
+    double report_bytes; /* smoothed */
+    bool has_gone;       /* the last one said that it ends, at gone_ns */
+    uint32_t gone_ssrc;
+    int64_t gone_ns;
+};
+
+/* The newest packets of one that has no place yet. */
+struct takt_inlet_held {
+    int64_t arrival_ns;
+    size_t bytes;
+    uint8_t *data;
+};
+
+enum { TAKT_INLET_HELD = 32, TAKT_INLET_CANDIDATES = 8 };
+
+struct takt_inlet_candidate {
+    bool is_used;
+    struct takt_inlet_sender sender;
+    int64_t heard_ns;
+    uint32_t run; /* packets in order */
+    uint16_t seq_next;
+    uint32_t held_count; /* since it is one; the newest TAKT_INLET_HELD are there */
+    struct takt_inlet_held held[TAKT_INLET_HELD];
+};
+
+enum takt_inlet_trust { TAKT_INLET_PLAIN, TAKT_INLET_KEYED, TAKT_INLET_SDES };
+
+struct takt_inlet {
+    struct takt_inlet_cfg cfg;
+    struct takt_session_packets formats[TAKT_RECEIVER_FORMATS_MAX];
+    char cname[TAKT_INLET_CNAME_MAX];
+    int64_t silent_ns;
+    enum takt_inlet_trust trust;
+    struct takt_inlet_keys keys;
+    struct takt_srtp *sdes_in, *sdes_out;
+    struct takt_random chance;
+    struct takt_inlet_counts counts;
+    struct takt_inlet_peer stranger;
+    uint8_t *found;     /* [packet_bytes_max], a packet that repair brought back */
+    uint8_t *held_data; /* of all candidates */
+    struct takt_inlet_candidate candidate[TAKT_INLET_CANDIDATES];
+    struct takt_inlet_place place[TAKT_RECEIVER_SOURCES_MAX];
+};
+
+/* A report of the source is there, or it has a place: the next one to it comes soon. */
+void takt_inlet_report_soon(struct takt_inlet *in, struct takt_inlet_place *p, int64_t now_ns);
+
+/* Reports to one source, if it is due by now. */
+void takt_inlet_report(struct takt_inlet *in, struct takt_inlet_place *p, int64_t now_ns,
+                       takt_inlet_send *send, void *arg);
+
+/* What of its clock's units the jitter is in. */
+uint32_t takt_inlet_clock_hz(const struct takt_session_packets *p);
+
+#endif
