@@ -43,7 +43,7 @@ static void draw_format(struct draw *d, struct takt_lab_net_plan *p)
 {
     static const uint32_t rates[] = {8000,  8000,  8000,  8000,  11025,
                                      16000, 16000, 24000, 44100, 48000};
-    static const double ms[] = {1, 2, 2.5, 4, 5, 5, 8, 10, 10, 20};
+    static const double ms[] = {1, 2.5, 4, 5, 5, 8, 10, 10, 20, 20};
     struct takt_codec_format *f = &p->format;
     bool is_opus = one_in(d, 24);
     f->codec = one_in(d, 8) ? TAKT_CODEC_L24 : TAKT_CODEC_L16;
@@ -72,6 +72,7 @@ static void draw_ends(struct draw *d, struct takt_lab_net_plan *p)
     p->has_pauses = one_in(d, 4);
     p->is_helped = one_in(d, 10); /* which costs more than all else */
     p->is_encrypted = one_in(d, 4);
+    p->is_told = one_in(d, 4);
     if (one_in(d, 4) && p->format.frames * 200 <= p->format.rate_hz)
         p->copies = 1 + (uint32_t)below(d, 3);
     if (one_in(d, 4))
@@ -167,8 +168,10 @@ void takt_lab_net_draw(struct takt_lab_net_plan *p, uint64_t seed, uint64_t numb
     struct takt_random mix = takt_random_seed(seed * 0xd1342543de82ef95u + number);
     struct draw d = {takt_random_seed(takt_random_u64(&mix))};
     *p = (struct takt_lab_net_plan){.seed = takt_random_u64(&mix), .number = number};
-    p->seconds = power(&d, 60, 600);
     draw_format(&d, p);
+    /* Long ones where packets are long, which makes virtual hours cheap. */
+    double packet_ms = 1e3 * p->format.frames / p->format.rate_hz;
+    p->seconds = power(&d, 60, fmin(600, 60 + 60 * packet_ms));
     draw_ends(&d, p);
     draw_network(&d, p);
     draw_faults(&d, &p->faults);
@@ -234,8 +237,8 @@ int takt_lab_net_describe(const struct takt_lab_net_plan *p, char *to, size_t ro
     say(&w, "%.0f s %s/%u/%u, packets of %u, blocks of %u to %u at %u Hz", p->seconds,
         takt_codec_name(f->codec), f->rate_hz, f->channels, f->frames, p->block_frames,
         p->out_block, p->out_hz);
-    say(&w, "%s%s%s;", p->is_encrypted ? ", encrypted" : "", p->has_pauses ? ", pauses" : "",
-        p->is_helped ? ", helped" : "");
+    say(&w, "%s%s%s%s;", p->is_encrypted ? ", encrypted" : "", p->is_told ? ", told" : "",
+        p->has_pauses ? ", pauses" : "", p->is_helped ? ", helped" : "");
     say_one(&w, "copies", p->copies);
     say_one(&w, "repair", p->repair);
     say_one(&w, "late", p->late_ratio);

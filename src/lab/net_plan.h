@@ -28,6 +28,7 @@ struct takt_lab_net_plan {
     bool has_pauses;            /* the sound stops from time to time */
     bool is_helped;             /* concealment is prepared ahead of time */
     bool is_encrypted;
+    bool is_told;            /* the receiver knows the format beforehand */
     uint32_t copies, repair; /* RED; repair packets to each block of them */
     double late_ratio, latency_ms, latency_ms_max, lambda_ms;
     struct takt_network_cfg network;

@@ -55,13 +55,12 @@ static int64_t next_ns(struct takt_random *r, int64_t from_ns, double every_s)
 
 /* ---- The sender ------------------------------------------------------------------------------ */
 
-static void send_there(void *arg, const uint8_t *datagram, size_t bytes)
+static void send_there(void *arg, bool is_sound, const uint8_t *datagram, size_t bytes)
 {
     struct takt_lab_net *l = arg;
     struct takt_lab_net_packets *k = &l->packets;
     struct takt_rtp p;
-    if (takt_rtp_parse_header(datagram, bytes, &p) == TAKT_OK &&
-        p.ssrc == takt_lab_ends_ssrc(l->ends)) {
+    if (is_sound && takt_rtp_parse_header(datagram, bytes, &p) == TAKT_OK) {
         if (!k->has_first)
             k->seq_first = p.seq;
         k->has_first = true;
@@ -123,6 +122,9 @@ static int change_sender(struct takt_lab_net *l, struct takt_error *e)
     if (!l->is_quiet && l->full_ns >= l->restart_ns) {
         l->is_quiet = l->was_disturbed = true;
         l->back_ns = l->full_ns + (int64_t)(takt_random_unit(&l->restart_chance) * 1e9);
+        l->send_ns = l->full_ns;
+        if (takt_random_below(&l->restart_chance, 2)) /* in order, or by a crash */
+            takt_lab_ends_bye(l->ends, l->full_ns);
         l->report->restarts++;
     }
     if (l->is_quiet && l->full_ns >= l->back_ns) {
@@ -168,19 +170,20 @@ int64_t takt_lab_net_dead_ns(const struct takt_lab_net *l, int64_t from_ns)
     return sum_ns;
 }
 
+/* The packet with that number, counted from the sender's first. */
+static int64_t index_of(const struct takt_lab_net_packets *k, uint16_t seq)
+{
+    return takt_unwrap16(k->last_index, (uint16_t)(seq - k->seq_first));
+}
+
 /* A packet of the present sender has come. */
 static void note_packet(struct takt_lab_net *l, uint16_t seq)
 {
     struct takt_lab_net_packets *k = &l->packets;
-    int64_t index = takt_unwrap16(k->last_index, (uint16_t)(seq - k->seq_first));
+    int64_t index = index_of(k, seq);
     if (index < 0 || index > k->last_index)
         return; /* damaged */
-    if (k->came < TAKT_LAB_NET_FIRST)
-        k->first[k->came] = (uint32_t)index;
     k->came++;
-    uint8_t bit = (uint8_t)(1u << index % 8), *seen = &k->seen[index % TAKT_LAB_NET_SEEN / 8];
-    k->unique += !(*seen & bit);
-    *seen |= bit;
     if (index <= k->newest)
         return;
     int64_t gap_ns = l->now_ns - l->advanced_ns;
@@ -190,11 +193,31 @@ static void note_packet(struct takt_lab_net *l, uint16_t seq)
     l->advanced_ns = l->now_ns;
 }
 
+/* One of the present sender's has passed all that is before a receiver. */
+static void note_handed(struct takt_lab_net *l, const struct takt_net_packet *p)
+{
+    struct takt_lab_net_packets *k = &l->packets;
+    if (p->ssrc != takt_lab_ends_ssrc(l->ends))
+        return;
+    int64_t index = index_of(k, p->seq);
+    if (index < 0 || index > k->last_index)
+        return; /* damaged */
+    if (k->handed < TAKT_LAB_NET_FIRST)
+        k->first[k->handed] = index;
+    k->handed++;
+    uint8_t bit = (uint8_t)(1u << index % 8), *seen = &k->seen[index % TAKT_LAB_NET_SEEN / 8];
+    k->unique += !(*seen & bit);
+    *seen |= bit;
+}
+
 /* What the receiver's heart is told: the driver learns from it what lateness there was. */
 static void heard(void *arg, const struct takt_net_packet *p)
 {
     struct takt_lab_net *l = arg;
     const struct takt_receiver_source *s = &takt_lab_ends_stats(l->ends)->source[0];
+    if (p->is_repaired)
+        return;
+    note_handed(l, p);
     if (l->envelope_ssrc != p->ssrc) {
         takt_envelope_init(&l->envelope, l->plan->format.rate_hz);
         l->envelope_media = p->timestamp;
@@ -214,8 +237,9 @@ static void heard(void *arg, const struct takt_net_packet *p)
 
 static void deliver_one(struct takt_lab_net *l, size_t bytes, int64_t arrival_ns)
 {
+    bool is_rtcp = bytes > 1 && l->packet[1] >= 192 && l->packet[1] < 224;
     struct takt_rtp p;
-    if (takt_rtp_parse_header(l->packet, bytes, &p) == TAKT_OK &&
+    if (!is_rtcp && takt_rtp_parse_header(l->packet, bytes, &p) == TAKT_OK &&
         p.ssrc == takt_lab_ends_ssrc(l->ends)) {
         note_packet(l, p.seq);
         l->came_new += !l->is_believed;
@@ -291,9 +315,10 @@ static void add_to_hash(struct takt_lab_net *l)
 static void note_stats(struct takt_lab_net *l)
 {
     const struct takt_receiver_source *s = &takt_lab_ends_stats(l->ends)->source[0];
-    if (s->is_live && s->has_latency)
-        takt_hist_record(l->latency, s->latency_ms > 0 ? (uint64_t)(s->latency_ms * 1e6) : 0);
-    if (!l->is_believed && s->is_live && s->ssrc == takt_lab_ends_ssrc(l->ends)) {
+    bool is_sane = s->latency_ms > 0 && s->latency_ms < 60e3; /* no clock has jumped */
+    if (s->is_live && s->has_latency && is_sane)
+        takt_hist_record(l->latency, (uint64_t)(s->latency_ms * 1e6));
+    if (!l->is_believed && s->is_live && (l->trace || s->ssrc == takt_lab_ends_ssrc(l->ends))) {
         l->is_believed = true;
         note_dead(l, l->now_ns - l->began_ns);
     }
@@ -307,6 +332,7 @@ static int pull(struct takt_lab_net *l, bool sends, struct takt_error *e)
     int64_t long_ns = frames_ns(p->out_block, p->out_hz);
     l->pulls++;
     l->now_ns = due_ns + (int64_t)(takt_random_unit(&l->wake_chance) * 0.3 * (double)long_ns);
+    uint64_t moves = takt_lab_ends_moves(l->ends);
     atomic_store_explicit(&at_ns, (uint64_t)(l->now_ns - l->start_ns), memory_order_relaxed);
     if (sends && !l->trace) {
         int err = run_sender(l, l->now_ns, e);
@@ -322,6 +348,10 @@ static int pull(struct takt_lab_net *l, bool sends, struct takt_error *e)
     else
         deliver(l);
     takt_lab_ends_pull(l->ends, l->now_ns, due_ns + long_ns, l->out);
+    if (takt_lab_ends_moves(l->ends) != moves)
+        takt_lab_net_check_start(l);
+    if (takt_lab_ends_error(l->ends) < 0)
+        return takt_fail(e, takt_lab_ends_error(l->ends), 0, "a receiver could not be made");
     add_to_hash(l);
     note_stats(l);
     takt_lab_net_check_pull(l, due_ns + long_ns);

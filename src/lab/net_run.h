@@ -31,13 +31,14 @@ struct takt_lab_net_dead {
 
 /* What is known of the packets of one sender. */
 struct takt_lab_net_packets {
-    uint64_t sent, came, unique; /* packets; datagrams of it; packets that came at least once */
+    uint64_t sent, came;     /* packets; datagrams of it */
+    uint64_t handed, unique; /* to the receiver; those that came twice count once */
     int64_t newest;              /* the highest index that came; -1: none */
     int64_t last_index;          /* that was sent: for the unwrapping */
     uint16_t seq_first;
     bool has_first;
     uint8_t seen[TAKT_LAB_NET_SEEN / 8];
-    uint32_t first[TAKT_LAB_NET_FIRST]; /* the indices of the first datagrams that came */
+    int64_t first[TAKT_LAB_NET_FIRST]; /* the indices of the first that were handed over */
 };
 
 struct takt_lab_net_ear {

@@ -228,7 +228,8 @@ void takt_lab_net_trace_plan(const struct takt_lab_net_trace *t, struct takt_lab
     p->out_hz = f->rate_hz;
     p->out_block = p->block_frames = f->rate_hz / 1000 + (f->rate_hz % 1000 != 0);
     p->seconds = (double)t->lines[t->count - 1].arrival_ns * 1e-9;
-    p->has_pauses = false;
+    p->has_pauses = p->is_encrypted = false;
+    p->is_told = true;
 }
 
 size_t takt_lab_net_trace_packet(const struct takt_lab_net_trace *t, uint64_t number,
