@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PAYLOAD_MAX = 1300 }; /* with all that may be around it, it fits any path */
+
 struct draw {
     struct takt_random r;
 };
@@ -59,8 +61,8 @@ static void draw_format(struct draw *d, struct takt_lab_net_plan *p)
     }
     uint32_t bytes = f->channels * (f->codec == TAKT_CODEC_L24 ? 3 : 2);
     f->frames = (uint32_t)lround(packet_ms * f->rate_hz / 1e3);
-    if (f->codec != TAKT_CODEC_OPUS && f->frames * bytes > 1400)
-        f->frames = 1400 / bytes;
+    if (f->codec != TAKT_CODEC_OPUS && f->frames * bytes > PAYLOAD_MAX)
+        f->frames = PAYLOAD_MAX / bytes;
 }
 
 static void draw_ends(struct draw *d, struct takt_lab_net_plan *p)

@@ -81,9 +81,10 @@ static int begin_sender(struct takt_lab_net *l, struct takt_error *e)
     memset(&l->packets, 0, sizeof l->packets);
     l->packets.newest = -1;
     int err = takt_lab_ends_begin(l->ends, takt_random_u64(&l->restart_chance), l->now_ns, e);
+    if (l->is_believed) /* else nothing has been heard since the one before began */
+        l->began_ns = l->now_ns;
     l->is_believed = false;
     l->came_new = 0;
-    l->began_ns = l->now_ns;
     takt_lab_net_check_start(l);
     return err;
 }
@@ -469,7 +470,7 @@ static int make_stream(struct takt_lab_net *l, struct takt_error *e)
 static int begin_stream(struct takt_lab_net *l, struct takt_error *e)
 {
     const struct takt_lab_net_faults *f = &l->plan->faults;
-    l->start_ns = l->now_ns = l->full_ns = l->advanced_ns = 10 * second_ns;
+    l->now_ns = l->full_ns = l->advanced_ns = l->began_ns = l->start_ns;
     l->drift_ppm = f->drift_ppm;
     l->drift_ns = next_ns(&l->drift_chance, l->start_ns, f->drift_every_s);
     l->restart_ns = next_ns(&l->restart_chance, l->start_ns, f->restart_every_s);
@@ -521,6 +522,7 @@ int takt_lab_net_run(const struct takt_lab_net_job *job, struct takt_simulate_ne
     l->latency = job->latency;
     l->lateness = job->lateness;
     l->report = report;
+    l->start_ns = 10 * second_ns;
     int err = make_stream(l, e);
     if (err >= 0)
         err = run_stream(l, job, stopped, e);
