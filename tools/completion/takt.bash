@@ -10,6 +10,10 @@ _takt_options() {
     "$1" help "$2" 2>/dev/null | grep -oE '^  (-., )?--[a-z0-9-]+' | tr -d ' ' | tr , '\n'
 }
 
+_takt_net_options() {
+    "$1" sim net --help 2>/dev/null | grep -oE -- '--[a-z-]+'
+}
+
 _takt_devices() {
     "$1" devices --json 2>/dev/null | sed -nE 's/^\{"type":"device","id":"([^"]*)".*/\1/p'
 }
@@ -20,7 +24,7 @@ _takt_instruments() {
 
 # Prints what may stand after VERB BEFORE, one a line, and "FILES" where a file's name may.
 _takt_candidates() {
-    local takt=$1 verb=$2 before=$3 word=$4
+    local takt=$1 verb=$2 before=$3 word=$4 is_net=$5
     case $before in
     -f | --format) printf '%s\n' s16 s24 s32 f32 u8 ;;
     --latency) printf '%s\n' low high ;;
@@ -39,14 +43,16 @@ _takt_candidates() {
     --scale) printf '%s\n' log linear ;;
     --bands) printf '%s\n' third octave ;;
     --average) printf '%s\n' none max mean ;;
-    --png | --html) echo FILES ;;
+    --png | --html | --trace) echo FILES ;;
     *)
         case $verb:$word in
+        sim:-*) if [[ -n $is_net ]]; then _takt_net_options "$takt"; else _takt_options "$takt" sim; fi ;;
         *:-*) _takt_options "$takt" "$verb" ;;
         help:*) _takt_verbs "$takt" ;;
         bench:*) echo gain= ;;
         check:*) compgen -c -- "$word"; echo FILES ;;
-        latency:* | doctor:* | sim:*) ;;
+        latency:* | doctor:*) ;;
+        sim:*) if [[ -z $is_net ]]; then echo net; elif [[ $before != --* ]]; then _takt_net_options "$takt"; fi ;;
         run:g*) echo gain= && echo FILES ;;
         run:p*) echo pipe: && echo FILES ;;
         meter:* | tune:* | spectrum:* | beat:* | devices:* | run:*) _takt_devices "$takt" && echo FILES ;;
@@ -66,7 +72,8 @@ _takt() {
     if ((${#words[@]} < 2)); then
         candidates="$(_takt_verbs "$takt") --help --version"
     else
-        candidates=$(_takt_candidates "$takt" "${words[1]}" "$before" "$word")
+        candidates=$(_takt_candidates "$takt" "${words[1]}" "$before" "$word" \
+            "$([[ ${words[1]} == sim && ${words[2]-} == net ]] && echo net)")
     fi
     mapfile -t COMPREPLY < <(compgen -W "${candidates//FILES/}" -- "$word")
     if [[ $candidates == *FILES* ]]; then
