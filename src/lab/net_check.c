@@ -217,10 +217,13 @@ static void check_silence(struct takt_lab_net *l)
 {
     struct takt_lab_net_ear *ear = &l->ear;
     const struct takt_lab_net_plan *p = l->plan;
+    double delay_ms = takt_lab_ends_stats(l->ends)->source[0].delay_ms;
     for (uint32_t i = 0; i < p->out_block; i++) {
         ear->silent_frames = is_silent_at(l, i) ? ear->silent_frames + 1 : 0;
-        if (ear->silent_frames == 1)
-            ear->silent_from_ns = l->now_ns;
+        if (ear->silent_frames != 1)
+            continue;
+        ear->silent_from_ns = l->now_ns;
+        ear->silent_delay_ms = delay_ms;
     }
     /* Where packets may be later than the delay may be, they are late for long. */
     if (takt_lab_net_reach_ms(p) > 0.7 * limit_ms(l) || is_damaged(l) || l->trace)
@@ -230,7 +233,8 @@ static void check_silence(struct takt_lab_net *l)
         return;
     int64_t before_ns = (int64_t)((limit_ms(l) + 500) * NS_A_MS);
     int64_t cause_ns = takt_lab_net_dead_ns(l, ear->silent_from_ns - before_ns);
-    cause_ns += l->pause_frames ? (int64_t)(pause_s * 1e9) : 0;
+    if (l->pause_frames) /* which may be made longer, so that the delay can grow unheard */
+        cause_ns += (int64_t)((1e3 * pause_s + fmax(0, delay_ms - ear->silent_delay_ms)) * NS_A_MS);
     if (silent_ns > cause_ns + silence_more_ns)
         takt_lab_net_break(l, "%.1f ms of silence, and %.1f ms of cause", (double)silent_ns * 1e-6,
                            (double)cause_ns * 1e-6);

@@ -33,8 +33,8 @@ struct takt_lab_net_dead {
 struct takt_lab_net_packets {
     uint64_t sent, came;     /* packets; datagrams of it */
     uint64_t handed, unique; /* to the receiver; those that came twice count once */
-    int64_t newest;              /* the highest index that came; -1: none */
-    int64_t last_index;          /* that was sent: for the unwrapping */
+    int64_t newest;          /* the highest index that came; -1: none */
+    int64_t last_index;      /* that was sent: for the unwrapping */
     uint16_t seq_first;
     bool has_first;
     uint8_t seen[TAKT_LAB_NET_SEEN / 8];
@@ -50,6 +50,7 @@ struct takt_lab_net_ear {
     float last[TAKT_LAB_NET_CHANNELS];
     uint64_t silent_frames;
     int64_t silent_from_ns;
+    double silent_delay_ms; /* then */
     int64_t above_since_ns; /* the delay is above its limit; 0: it is not */
     double above_ms;
     size_t heap_bytes;
