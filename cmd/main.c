@@ -95,7 +95,8 @@ const struct verb verbs[] = {
      "disks. It checks after every step that no frame is lost or doubled without a\n"
      "count, and much else. The same seed gives the same run.\n"
      "  takt sim --seed 1 --hours 10 --json\n"
-     "  takt sim --seed 1 --scenario 45 -v\n",
+     "  takt sim --seed 1 --scenario 45 -v\n"
+     "takt sim net does the same for sound over a network; takt sim net --help.\n",
      "--seed --hours --scenario --json -q -v -h", verb_sim},
     {"check", "-- PROGRAM [ARG...]", "what its callbacks do that they must not",
      "Runs any program that uses libtakt, and tells each place in its callbacks that\n"
@@ -137,6 +138,8 @@ static int run(struct options *o, int count, char **arguments)
         return *name == '-' ? complain(o, EXIT_USAGE, "%s: a verb comes first; see takt help", name)
                             : verb_help(o);
     }
+    if (verb->run == verb_sim && count > 2 && !strcmp(arguments[2], "net"))
+        return verb_sim_net(o, count - 3, arguments + 3);
     o->verb = verb->name;
     int status = options_read(o, verb->options, count > 2 ? count - 2 : 0, arguments + 2);
     if (status)

@@ -32,6 +32,7 @@ int verb_bench(struct options *o);
 int verb_latency(struct options *o);
 int verb_doctor(struct options *o);
 int verb_sim(struct options *o);
+int verb_sim_net(struct options *o, int count, char **arguments); /* behind takt sim net */
 int verb_check(struct options *o);
 int verb_send(struct options *o);
 int verb_recv(struct options *o);

@@ -32,6 +32,7 @@
 #include "takt/roundtrip.h"
 #include "takt/send.h"
 #include "takt/simulate.h"
+#include "takt/simulate_net.h"
 #include "takt/snapshot.h"
 #include "takt/spectrum.h"
 #include "takt/stream.h"

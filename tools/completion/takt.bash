@@ -11,6 +11,10 @@ _takt_options() {
         tr -s ', ' '\n'
 }
 
+_takt_net_options() {
+    "$1" sim net --help 2>/dev/null | grep -oE -- '--[a-z-]+'
+}
+
 _takt_devices() {
     "$1" devices --json 2>/dev/null | sed -nE 's/^\{"type":"device","id":"([^"]*)".*/\1/p'
 }
@@ -21,7 +25,7 @@ _takt_instruments() {
 
 # Prints what may stand after VERB BEFORE, one a line, and "FILES" where a file's name may.
 _takt_candidates() {
-    local takt=$1 verb=$2 before=$3 word=$4
+    local takt=$1 verb=$2 before=$3 word=$4 is_net=$5
     case $before in
     --codec) printf '%s\n' L16 L24 opus x-f32 ;;
     --red | --repair) printf '%s\n' auto off ;;
@@ -43,15 +47,17 @@ _takt_candidates() {
     --scale) printf '%s\n' log linear ;;
     --bands) printf '%s\n' third octave ;;
     --average) printf '%s\n' none max mean ;;
-    --png | --html | --sdp | --key-file | --passphrase-file) echo FILES ;;
+    --png | --html | --sdp | --key-file | --passphrase-file | --trace) echo FILES ;;
     *)
         case $verb:$word in
+        sim:-*) if [[ -n $is_net ]]; then _takt_net_options "$takt"; else _takt_options "$takt" sim; fi ;;
         *:-*) _takt_options "$takt" "$verb" ;;
         help:*) _takt_verbs "$takt" ;;
         bench:*) echo gain= ;;
         check:*) compgen -c -- "$word"; echo FILES ;;
-        latency:* | doctor:* | sim:* | send:* | recv:*) ;;
+        latency:* | doctor:* | send:* | recv:*) ;;
         key:*) [[ $before == key ]] && printf '%s\n' new check || echo FILES ;;
+        sim:*) if [[ -z $is_net ]]; then echo net; elif [[ $before != --* ]]; then _takt_net_options "$takt"; fi ;;
         run:g*) echo gain= && echo FILES ;;
         run:p*) echo pipe: && echo FILES ;;
         meter:* | tune:* | spectrum:* | beat:* | devices:* | run:*) _takt_devices "$takt" && echo FILES ;;
@@ -71,7 +77,8 @@ _takt() {
     if ((${#words[@]} < 2)); then
         candidates="$(_takt_verbs "$takt") --help --version"
     else
-        candidates=$(_takt_candidates "$takt" "${words[1]}" "$before" "$word")
+        candidates=$(_takt_candidates "$takt" "${words[1]}" "$before" "$word" \
+            "$([[ ${words[1]} == sim && ${words[2]-} == net ]] && echo net)")
     fi
     mapfile -t COMPREPLY < <(compgen -W "${candidates//FILES/}" -- "$word")
     if [[ $candidates == *FILES* ]]; then

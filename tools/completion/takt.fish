@@ -16,6 +16,15 @@ function __takt_options
     takt help (__takt_verb) 2>/dev/null | string match -r '^    -.*' | string match -ra -- '--?[a-z][a-z0-9-]*'
 end
 
+function __takt_is_net
+    set -l words (commandline -opc)
+    test "$words[2] $words[3]" = 'sim net'
+end
+
+function __takt_net_options
+    takt sim net --help 2>/dev/null | grep -oE -- '--[a-z-]+'
+end
+
 function __takt_devices
     takt devices --json 2>/dev/null | string replace -rf '^\{"type":"device","id":"([^"]*)".*"description":"([^"]*)".*' '$1\t$2'
 end
@@ -34,7 +43,9 @@ function __takt_verb_is
 end
 
 complete -c takt -n 'test (count (commandline -opc)) -eq 1' -f -a '(__takt_verbs)'
-complete -c takt -n 'test (count (commandline -opc)) -gt 1; and string match -q -- "-*" (commandline -ct)' -f -a '(__takt_options)'
+complete -c takt -n 'test (count (commandline -opc)) -gt 1; and not __takt_is_net; and string match -q -- "-*" (commandline -ct)' -f -a '(__takt_options)'
+complete -c takt -n '__takt_is_net' -f -a '(__takt_net_options)'
+complete -c takt -n '__takt_verb_is sim; and not __takt_is_net' -f -a net
 complete -c takt -n '__takt_verb_is meter tune spectrum beat devices run' -a '(__takt_devices)'
 complete -c takt -n '__takt_verb_is run' -a 'gain= pipe:'
 complete -c takt -n '__takt_verb_is bench' -f -a 'gain='
