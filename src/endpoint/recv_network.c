@@ -230,7 +230,7 @@ static void look_for_refused(struct takt_recv *r, struct refusals *f, int64_t no
 static void take(struct takt_recv *r, struct takt_udp *udp)
 {
     struct takt_udp_packet in[BATCH];
-    int count = udp ? takt_udp_receive(udp, in, BATCH, 0) : 0;
+    int count = takt_udp_receive(udp, in, BATCH, 0);
     for (int i = 0; i < count; i++) {
         struct takt_inlet_datagram d = {
             .arrival_ns = in[i].arrival_ns, .data = in[i].data, .bytes = in[i].bytes};
@@ -289,18 +289,21 @@ static void show(struct takt_recv *r, struct window *w, int64_t now_ns)
     atomic_store(&r->cpu_ns[0], takt_endpoint_cpu_ns());
 }
 
-static void wait_until(struct takt_recv *r, int64_t until_ns)
+/* Returns which ports have something to read, a bit for each. */
+static uint32_t wait_until(struct takt_recv *r, int64_t until_ns)
 {
-    struct pollfd fds[TAKT_ENDPOINT_PORTS + 1] = {{.fd = r->wake_fd, .events = POLLIN}};
-    nfds_t count = 1;
-    for (uint32_t i = 0; i < TAKT_ENDPOINT_PORTS; i++)
-        if (r->udp[i])
-            fds[count++] = (struct pollfd){.fd = takt_udp_fd(r->udp[i]), .events = POLLIN};
+    struct pollfd fds[TAKT_ENDPOINT_PORTS + 1];
+    for (uint32_t i = 0; i < TAKT_ENDPOINT_PORTS; i++) /* below 0: passed over */
+        fds[i] = (struct pollfd){.fd = r->udp[i] ? takt_udp_fd(r->udp[i]) : -1, .events = POLLIN};
+    fds[TAKT_ENDPOINT_PORTS] = (struct pollfd){.fd = r->wake_fd, .events = POLLIN};
     int64_t left_ns = until_ns - takt_now_ns();
-    if (left_ns < 0)
-        left_ns = 0;
+    left_ns = left_ns > 0 ? left_ns : 0;
     struct timespec timeout = {left_ns / second_ns, left_ns % second_ns};
-    ppoll(fds, count, &timeout, NULL);
+    uint32_t ready = 0;
+    if (ppoll(fds, TAKT_ENDPOINT_PORTS + 1, &timeout, NULL) > 0)
+        for (uint32_t i = 0; i < TAKT_ENDPOINT_PORTS; i++)
+            ready |= (uint32_t)(fds[i].revents != 0) << i;
+    return ready;
 }
 
 static void say_missed_ports(struct takt_recv *r)
@@ -320,12 +323,14 @@ void takt_recv_run_network(void *arg)
     struct window window = {.since_ns = takt_now_ns()};
     struct refusals refusals = {.heard_before = 0};
     int64_t show_due_ns = 0;
+    uint32_t ready = 0;
     say_missed_ports(r);
     while (!atomic_load(&r->quits)) {
         /* Descriptions before what they describe. */
-        take(r, r->udp[1]);
-        take(r, r->udp[0]);
-        take(r, r->udp[2]);
+        static const uint32_t order[TAKT_ENDPOINT_PORTS] = {1, 0, 2};
+        for (uint32_t i = 0; i < TAKT_ENDPOINT_PORTS; i++)
+            if (ready >> order[i] & 1)
+                take(r, r->udp[order[i]]);
         int64_t now_ns = takt_now_ns(), due_ns = takt_inlet_due_ns(r->inlet);
         if (now_ns >= due_ns)
             takt_inlet_tick(r->inlet, now_ns, send_report, r);
@@ -335,7 +340,7 @@ void takt_recv_run_network(void *arg)
             show_due_ns = now_ns + show_ns;
         }
         due_ns = takt_inlet_due_ns(r->inlet);
-        wait_until(r, due_ns < show_due_ns ? due_ns : show_due_ns);
+        ready = wait_until(r, due_ns < show_due_ns ? due_ns : show_due_ns);
     }
     show(r, &window, takt_now_ns());
 }
