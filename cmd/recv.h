@@ -34,14 +34,13 @@ struct receiving {
     struct raw_out *raw; /* NULL: to a sink */
     int raw_fd;          /* -1: to a sink */
     uint32_t rate_hz;
-    char at[128];
+    char at[128], title[600];       /* where it listens, and where that goes */
     struct takt_recv_stats now;     /* the newest */
     struct takt_recv_source source; /* the first one's newest figures, kept when it has gone */
     bool has_source;
     uint64_t began, ended, refused; /* events */
     struct recv_curve curve;
     struct takt_hist lateness_ns; /* of all arrivals, when the books are closed */
-    const char *out_device;
 };
 
 /* The parts of its analysis that show: they take a struct takt_recv_stats. */

@@ -318,7 +318,7 @@ static void where(const struct report *p)
     machine_read(&m);
     fputs("<h2>Where it ran</h2><dl>\n", p->to);
     page_term(p->to, "at", p->run->at);
-    page_term(p->to, "out", p->run->session->out_name ? "stdout" : p->run->out_device);
+    page_term(p->to, "out", p->run->raw ? "stdout" : a->out_device);
     snprintf(text, sizeof text, "%u frames in host blocks of %u, at %u Hz",
              a->block_frames ? a->block_frames : a->block_frames_max, a->host_block_frames,
              a->rate_hz);

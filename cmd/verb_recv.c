@@ -71,6 +71,8 @@ static int begin(struct analysis *a, const struct options *o, uint32_t rate_hz, 
     if (err < 0)
         return complain(o, err == TAKT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
     snprintf(r->at, sizeof r->at, "%s", takt_recv_at(r->recv));
+    snprintf(r->title, sizeof r->title, "%s -> %s", r->at,
+             r->raw ? "stdout" : r->session->actual.out_device);
     if (o->verbose) {
         char text[200];
         snprintf(text, sizeof text, "listening at %s", r->at);
@@ -115,7 +117,6 @@ int verb_recv(struct options *o)
 {
     struct takt_key key = {{0}};
     bool has_key = false;
-    char title[600], at[160];
     struct session session = {.options = o};
     struct receiving r = {.options = o, .session = &session, .raw_fd = -1, .curve = {.every = 1}};
     int status = verb_words(o, 0, 1, "[[HOST:]PORT]");
@@ -149,12 +150,8 @@ int verb_recv(struct options *o)
                          .summary_json = recv_summary_json,
                          .summary_text = recv_summary_text,
                          .end = end};
-    snprintf(at, sizeof at, "%s", o->word_count ? o->words[0] : "the network");
-    snprintf(title, sizeof title, "%s -> %s", at,
-             raw_is(o->out) ? "stdout" : session.stream.out.device);
-    r.out_device = session.stream.out.device;
-    session.title = title;
-    session.in_name = at;
+    session.title = r.title;
+    session.in_name = r.at;
     session.process = receive;
     session.process_of = &r;
     session.finish = recv_finish;

@@ -1,6 +1,6 @@
 """takt send, recv and key: what they take and refuse, what comes through, and what they say of it.
 
-Usage: net_command_test.py TAKT
+Usage: net_command_test.py TAKT SOURCE_ROOT
 """
 import sys
 
@@ -25,6 +25,7 @@ from program import (ENVIRONMENT, TAKT, Said, check, equal, near, needs, one_lin
 HTML = "{http://www.w3.org/1999/xhtml}"
 NET = {"latency_ms", "target_ms", "late_ratio", "lost_ratio", "repaired_ratio", "concealed_ratio",
        "drift_ppm", "packets", "kbit_s", "round_trip_ms"}
+ROOT = os.path.abspath(sys.argv[2])
 chance = random.Random(7)
 
 
@@ -229,7 +230,7 @@ def opus_sounds_alike():
 
     def listen():
         sent, heard = over(free_port(), ["-i", "in.wav", "--codec", "opus", "--json"],
-                           ["-o", "out.wav", "--json"])
+                           ["-o", "out.wav", "--latency", "100ms", "--json"])
         equal(sent.summary()["net"]["codec"], "opus")
         equal(heard.summary()["net"]["sources"][0]["codec"], "opus")
         samples = [f[0] / 2**23 for f in wav.Read("out.wav").frames]
@@ -363,6 +364,18 @@ def json_has_the_same_names_on_both_sides():
         equal(net["packets"] > 2000 and len(net["listeners"]), 1)
         equal(sent.summary()["verb"], "send")
     unless_stalled(listen)
+
+
+@test
+def manual_page_names_what_the_lines_have():
+    with open(os.path.join(ROOT, "man", "takt.1"), encoding="utf-8") as file:
+        text = file.read()
+    heard = run("recv", f"127.0.0.1:{free_port()}", "-o", "null:", "-t", "0.3", "--json")
+    sent = run("send", f"127.0.0.1:{free_port()}", "-i", "sim:voice", "-t", "0.3", "--json")
+    for said in (heard, sent):
+        line = next(l for l in said.lines() if l["type"] == "net")
+        for name in line:
+            check(name in text, f"{name} is not in the manual page")
 
 
 @test
