@@ -7,7 +7,7 @@
  *     bytes = takt_outlet_keys_protect(k, TAKT_OUTLET_RTP, packet, bytes, room);
  *     bytes = takt_outlet_keys_open(k, packet, bytes, now_ns);
  *
- * Thread: one at a time, all calls. RT: no.
+ * Thread: one at a time, all calls. RT: no, but where it says so.
  */
 #ifndef TAKT_NET_OUTLET_KEYS_H
 #define TAKT_NET_OUTLET_KEYS_H
@@ -30,7 +30,7 @@ size_t takt_outlet_keys_added(const struct takt_outlet_keys *k);
 /* Whether packets carry a note. */
 bool takt_outlet_keys_has_note(const struct takt_outlet_keys *k);
 
-/* The note of the RTP or repair packet of this number. */
+/* The note of the RTP or repair packet of this number. RT: yes (wait-free), O(1). */
 void takt_outlet_keys_note(const struct takt_outlet_keys *k, enum takt_outlet_kind kind,
                            uint16_t seq, struct takt_srtp_note *out);
 
