@@ -300,7 +300,7 @@ void analyses_text(const struct running *r)
         takt_worker_counts(a->worker, &n);
         if (a->summary_text)
             a->summary_text(a);
-        if (n.lost_windows)
+        if (n.lost_windows && !a->only_looks)
             printf("%s: %llu of %llu windows left out, as %s\n", a->name,
                    (unsigned long long)n.lost_windows,
                    (unsigned long long)(n.windows + n.lost_windows),

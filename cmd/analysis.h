@@ -52,8 +52,9 @@ struct analysis {
     void (*text)(struct analysis *a, const void *event, double time_s);
     /* At most so many lines of the picture, by terminal_line(); event is the newest, or NULL. */
     void (*draw)(struct analysis *a, struct terminal *t, int rows, const void *event);
-    int rows;       /* that it wishes for; 0: all there are */
-    bool is_hidden; /* it works on, but is not drawn */
+    int rows;        /* that it wishes for; 0: all there are */
+    bool only_looks; /* its windows are but its clock: nobody misses one that is left out */
+    bool is_hidden;  /* it works on, but is not drawn */
     /* Named fields of the summary; lines of it. */
     void (*summary_json)(struct analysis *a, struct json *j);
     void (*summary_text)(struct analysis *a);

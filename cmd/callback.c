@@ -88,12 +88,15 @@ static void hand_over_misses(struct running *r)
 enum takt_next running_process(const struct takt_block *b, void *arg)
 {
     struct running *r = arg;
+    uint32_t frames = frames_that_count(r, b);
+    enum takt_next next = TAKT_CONTINUE;
     hand_over_misses(r);
-    if (b->in_channels && r->session->mixes)
+    if (r->session->process)
+        next = r->session->process(b, frames, r->session->process_of);
+    else if (b->in_channels && r->session->mixes)
         route_mixed(b);
     else if (b->in_channels)
         route(b);
-    uint32_t frames = frames_that_count(r, b);
     if (r->session->chain && b->out_channels)
         chain_run(r->session->chain, b->out, b->out_channels, b->frames, frames, b->position,
                   r->actual.rate_hz);
@@ -108,7 +111,7 @@ enum takt_next running_process(const struct takt_block *b, void *arg)
         make_reading(r, end);
     }
     atomic_store_explicit(&r->levels_until, end + 1, memory_order_release);
-    return TAKT_CONTINUE;
+    return next;
 }
 
 /* The sound is on its way by then. What an analysis is given is what is heard. */

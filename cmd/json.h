@@ -4,9 +4,13 @@
 #ifndef CMD_JSON_H
 #define CMD_JSON_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+
+/* A number that JSON has as null. */
+#define UNKNOWN ((double)NAN)
 
 struct json {
     FILE *to;

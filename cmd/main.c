@@ -43,6 +43,29 @@ const struct verb verbs[] = {
     {"demo", "", "15 s of everything, without a sound card",
      "With -o FILE the sound of the first part is recorded there.\n", "-o --strict -q -h",
      verb_demo},
+    {"send", "HOST[:PORT]...", "to the network, encrypted with a key",
+     "To takt recv there, port 5004 if none is said; [IPV6]:PORT; 239.1.2.3%eth0:PORT\n"
+     "for a group. -i - is raw frames from stdin. Beyond this machine it wants a key.\n"
+     "  takt send studio.local -i speech.wav --key-file k\n",
+     "-i --codec --ptime --bitrate --red --repair --key-file --passphrase-file --passphrase "
+     "--plain --sdp --sdes --raw "
+     "| --low-delay --no-fec --rotate --bare --sap --name --from --mux --ttl --dscp -r -b -c -t "
+     "--seed --priority --json --strict -q -v -h",
+     verb_send},
+    {"recv", "[[HOST:]PORT]", "from the network, despite jitter and loss",
+     "Of takt send, or of other programs by their --sdp. Port 5004 if none is said; a\n"
+     "group is heard at 239.1.2.3%eth0:PORT. -o - is raw frames to stdout, and all\n"
+     "that takt says goes to stderr then.\n"
+     "  takt recv :5004 -o take.wav --key-file k\n",
+     "-o --key-file --passphrase-file --passphrase --plain --sdp --format=MAP --mix --late "
+     "--latency=TIME --max-latency --html "
+     "| --sender --silent --raw -r -b -c -t --priority --json --strict -q -v -h",
+     verb_recv},
+    {"key", "new|check FILE", "make or check a key for send and recv",
+     "A file that only its owner may read; one that is there stays as it is. Copy it\n"
+     "to the other side by a safe way, such as scp.\n"
+     "  takt key new studio.key\n",
+     "-q -h", verb_key},
     {"bench", "[EFFECT...]", "which block size holds on this machine",
      "Measures latency, CPU and deadlines at each size for 10 s (-t): with an empty\n"
      "callback, with effects, or with known work (--load).\n"

@@ -49,6 +49,35 @@ const struct option_info option_infos[] = {
     {"--hours", "H", "so many hours of virtual time; 1 by default"},
     {"--scenario", "N", "this scenario alone, counted from 0"},
     {"--priority", "P", "real-time priority 1 to 98, or off; 70 by default"},
+    {"--codec", "NAME", "L16, L24, opus or x-f32; L24 by default"},
+    {"--ptime", "MS", "sound in each packet; 1 by default, of opus 10"},
+    {"--bitrate", "BITS", "of opus, a second, as in 96k"},
+    {"--low-delay", NULL, "of opus: 4 ms less, and no coarse copies"},
+    {"--no-fec", NULL, "of opus: no coarse copy in the next packet"},
+    {"--red", "DEPTH", "older packets in each: auto, off or 1 to 3"},
+    {"--repair", "DEPTH", "auto, off, or K+M: M packets more for each K"},
+    {"--key-file", "FILE", "encrypt with this key, as both sides must"},
+    {"--passphrase-file", "FILE", "with the passphrase that is its first line"},
+    {"--passphrase", NULL, "with that of the environment's TAKT_PASSPHRASE"},
+    {"--rotate", "SECONDS", "a new key of it so often; 3600 by default"},
+    {"--plain", NULL, "without a key, beyond this machine, too"},
+    {"--bare", NULL, "leave out what programs other than takt may not take"},
+    {"--sdp", "FILE", "session description: send writes it, recv reads it"},
+    {"--sdes", NULL, "a new key, in the --sdp, for programs other than takt"},
+    {"--sap", NULL, "announce it to programs that listen for that"},
+    {"--name", "NAME", "of the session"},
+    {"--from", "ADDRESS", "and port to send from, as in 192.0.2.1:6000"},
+    {"--mux", NULL, "everything to one port"},
+    {"--ttl", "N", "so many networks far, 1 to 255"},
+    {"--dscp", "N", "class of its packets, 1 to 63, or off; 46 by default"},
+    {"--format", "MAP", "what packets are, as in 97=L24/48000/2"},
+    {"--mix", "N", "hear so many senders at once; 1 by default"},
+    {"--late", "SHARE", "of packets that may be late, as in 0.3%"},
+    {"--latency", "TIME", "hold packets for so long, as in 12ms; else learned"},
+    {"--max-latency", "TIME", "never hold them longer, as in 200ms"},
+    {"--sender", "HOST", "of a group, hear this host alone"},
+    {"--silent", NULL, "send no reports"},
+    {"--raw", "FORMAT", "of frames at -: f32, s16 or s24; f32 by default"},
     {"-w, --watch", NULL, "go on, and tell of every change"},
     {"--json", NULL, "JSON lines on stdout; the last one is the summary"},
     {"--strict", NULL, "exit with 3 on a broken contract or serious finding"},
@@ -83,7 +112,7 @@ int complain(const struct options *o, int status, const char *format, ...)
 
 /* ---- Numbers -------------------------------------------------------------------------------- */
 
-static bool read_whole(const char *text, uint64_t low, uint64_t high, uint64_t *out)
+bool read_whole(const char *text, uint64_t low, uint64_t high, uint64_t *out)
 {
     uint64_t value = 0;
     if (!*text)
@@ -97,7 +126,7 @@ static bool read_whole(const char *text, uint64_t low, uint64_t high, uint64_t *
     return value >= low && value <= high;
 }
 
-static bool read_seconds(const char *text, double low, double high, double *out)
+bool read_seconds(const char *text, double low, double high, double *out)
 {
     char *end;
     if (!isdigit((unsigned char)*text) && *text != '.')
@@ -188,21 +217,37 @@ enum {
 }; /* for a server that has much to do; the library's 2000 is for programs
     whose user waits at a button */
 
-static const struct option_info *find(const char *name, size_t length)
+/* The one that the verb takes, where it takes one of that name. */
+static const struct option_info *find(const char *name, size_t length, const char *taken)
 {
+    const struct option_info *first = NULL;
     for (const struct option_info *i = option_infos; i->names; i++)
-        if (has_name(i, name, length))
-            return i;
-    return NULL;
+        if (has_name(i, name, length) && (!first || option_in(i, taken)))
+            first = i;
+    return first;
+}
+
+/* Without its value a name is that of the first option that has it. */
+static bool is_first_of_its_name(const struct option_info *info, size_t length)
+{
+    for (const struct option_info *i = option_infos; i != info; i++)
+        if (strcspn(i->names, ",") == length && !strncmp(i->names, info->names, length))
+            return false;
+    return true;
 }
 
 bool option_in(const struct option_info *info, const char *list)
 {
     size_t length = strcspn(info->names, ",");
     for (const char *at = list; *at; at += strspn(at, " ")) {
-        size_t l = strcspn(at, " ");
-        if (l == length && !strncmp(at, info->names, length))
-            return true;
+        size_t l = strcspn(at, " "), name = strcspn(at, " =");
+        if (name == length && !strncmp(at, info->names, length)) {
+            const char *value = at + name + 1;
+            if (name == l ? is_first_of_its_name(info, length)
+                          : info->value && strlen(info->value) == l - name - 1 &&
+                                !strncmp(value, info->value, l - name - 1))
+                return true;
+        }
         at += l;
     }
     return false;
@@ -210,9 +255,9 @@ bool option_in(const struct option_info *info, const char *list)
 
 static int unknown_option(const struct options *o, const char *name)
 {
-    const char *longs[64];
+    const char *longs[128];
     int n = 0;
-    for (const struct option_info *i = option_infos; i->names && n < 63; i++)
+    for (const struct option_info *i = option_infos; i->names && n < 127; i++)
         longs[n++] = strstr(i->names, "--");
     longs[n] = NULL;
     char bare[32];
@@ -224,7 +269,7 @@ static int unknown_option(const struct options *o, const char *name)
                     o->verb ? o->verb : "");
 }
 
-static int bad(const struct options *o, const char *name, const char *value, const char *want)
+int option_bad(const struct options *o, const char *name, const char *value, const char *want)
 {
     return complain(o, EXIT_USAGE, "%s %s: %s", name, value, want);
 }
@@ -238,7 +283,7 @@ static int take_latency(struct options *o, const char *name, const char *v)
     else if (read_seconds(v, 1e-4, 10, &o->latency_s))
         o->latency = TAKT_LATENCY_SECONDS;
     else
-        return bad(o, name, v, "low, high or seconds up to 10; try 0.01");
+        return option_bad(o, name, v, "low, high or seconds up to 10; try 0.01");
     return 0;
 }
 
@@ -252,7 +297,8 @@ static int take_blocks(struct options *o, const char *name, const char *v)
         int length = (int)strcspn(at, ","), i = o->block_count;
         snprintf(number, sizeof number, "%.*s", length, at);
         if (length > 15 || !read_whole(number, 1, TAKT_BLOCK_FRAMES_MAX, &n))
-            return bad(o, name, v, "not whole numbers between 1 and 16384 with commas; try 64,256");
+            return option_bad(o, name, v,
+                              "not whole numbers between 1 and 16384 with commas; try 64,256");
         for (; i > 0 && o->blocks[i - 1] > n; i--)
             o->blocks[i] = o->blocks[i - 1];
         if (i > 0 && o->blocks[i - 1] == n)
@@ -274,7 +320,7 @@ static int take_load(struct options *o, const char *name, const char *v)
     number[strcspn(number, "%")] = '\0';
     const char *rest = v + strlen(number);
     if ((*rest && strcmp(rest, "%") != 0) || !read_whole(number, 0, 95, &percent))
-        return bad(o, name, v, "not a whole number of percent between 0 and 95; try 30%");
+        return option_bad(o, name, v, "not a whole number of percent between 0 and 95; try 30%");
     o->load = (double)percent / 100;
     return 0;
 }
@@ -289,7 +335,7 @@ static int take_target(struct options *o, const char *name, const char *v)
     snprintf(number, sizeof number, "%.*s", (int)length, v);
     if (length > 15 || *number != '-' || strpbrk(number, "dD") ||
         !read_db(number, &o->target_lufs) || o->target_lufs < -70 || o->target_lufs > -1)
-        return bad(o, name, v, "not a number of LUFS between -70 and -1; try -23");
+        return option_bad(o, name, v, "not a number of LUFS between -70 and -1; try -23");
     return 0;
 }
 
@@ -307,14 +353,14 @@ static int take_fade(struct options *o, const char *name, const char *v)
     snprintf(number, sizeof number, "%.*s", (int)length, v);
     if (length > 15 || number[length - !!length] == 's' ||
         !read_seconds(number, 1e-3, 50, &o->fade_ms))
-        return bad(o, name, v, "not off or a number of ms above 0, up to 50; try 2");
+        return option_bad(o, name, v, "not off or a number of ms above 0, up to 50; try 2");
     return 0;
 }
 
 static int take_bypass(struct options *o, const char *name, const char *v)
 {
     if (strcmp(v, "silence") != 0 && strcmp(v, "dry") != 0)
-        return bad(o, name, v, "not silence or dry");
+        return option_bad(o, name, v, "not silence or dry");
     o->bypass = *v == 'd' ? TAKT_BYPASS_DRY : TAKT_BYPASS_SILENCE;
     return 0;
 }
@@ -326,7 +372,7 @@ static int take_size(struct options *o, const char *name, const char *v)
 {
     uint64_t n;
     if (!read_whole(v, TAKT_FFT_SIZE_MIN, TAKT_FFT_SIZE_MAX, &n) || (n & (n - 1)))
-        return bad(o, name, v, "not a power of two between 64 and 65536; try 4096");
+        return option_bad(o, name, v, "not a power of two between 64 and 65536; try 4096");
     o->size_frames = (size_t)n;
     return 0;
 }
@@ -342,9 +388,10 @@ static int take_hop(struct options *o, const char *name, const char *v)
     if (is_share)
         number[length] = '\0';
     if (strlen(v) > 15 || !read_whole(number, is_share ? 0 : 1, is_share ? 99 : 1 << 20, &n))
-        return bad(o, name, v,
-                   "not a whole number of frames between 1 and 1048576, nor an overlap of 0% to "
-                   "99%; try 512");
+        return option_bad(
+            o, name, v,
+            "not a whole number of frames between 1 and 1048576, nor an overlap of 0% to "
+            "99%; try 512");
     o->hop_frames = is_share ? 0 : (size_t)n;
     o->has_overlap = is_share;
     o->overlap = is_share ? (double)n / 100 : 0;
@@ -369,7 +416,7 @@ static int take_window(struct options *o, const char *name, const char *v)
 static int take_scale(struct options *o, const char *name, const char *v)
 {
     if (strcmp(v, "log") != 0 && strcmp(v, "linear") != 0)
-        return bad(o, name, v, "not log or linear");
+        return option_bad(o, name, v, "not log or linear");
     o->is_linear = v[1] == 'i';
     return 0;
 }
@@ -379,14 +426,14 @@ static int take_range(struct options *o, const char *name, const char *v)
     if (!read_db(v, &o->range_db) || o->range_db < 10 || o->range_db > 200)
         o->range_db = 0;
     if (*v == '+' || o->range_db == 0)
-        return bad(o, name, v, "not a number of dB between 10 and 200; try 80");
+        return option_bad(o, name, v, "not a number of dB between 10 and 200; try 80");
     return 0;
 }
 
 static int take_bands(struct options *o, const char *name, const char *v)
 {
     if (strcmp(v, "third") != 0 && strcmp(v, "octave") != 0)
-        return bad(o, name, v, "not third or octave");
+        return option_bad(o, name, v, "not third or octave");
     o->has_bands = true;
     o->bands_width = *v == 't' ? TAKT_BANDS_THIRD : TAKT_BANDS_OCTAVE;
     return 0;
@@ -402,7 +449,8 @@ static int take_average(struct options *o, const char *name, const char *v)
     else if (!strcmp(v, "mean"))
         o->average = TAKT_SPECTRUM_MEAN;
     else if (!read_seconds(v, 1e-3, 1e6, &o->average_s))
-        return bad(o, name, v, "not max, mean, none or a number of seconds above 0; try 0.5");
+        return option_bad(o, name, v,
+                          "not max, mean, none or a number of seconds above 0; try 0.5");
     return 0;
 }
 
@@ -411,35 +459,41 @@ static int take(struct options *o, const struct option_info *info, const char *n
 {
     const char *key = strstr(info->names, "--") + 2;
     uint64_t n = 0;
+    bool is_nets;
+    int status = net_option_take(o, key, name, v, &is_nets);
+    if (is_nets)
+        return status;
     if (!strcmp(key, "in"))
         o->in = v;
     else if (!strcmp(key, "out"))
         o->out = v;
     else if (!strcmp(key, "rate")) {
         if (!read_whole(v, 8000, 384000, &n))
-            return bad(o, name, v, "not a whole number of Hz between 8000 and 384000; try 48000");
+            return option_bad(o, name, v,
+                              "not a whole number of Hz between 8000 and 384000; try 48000");
         o->rate_hz = (uint32_t)n;
     } else if (!strcmp(key, "block")) {
         if (!read_whole(v, 1, TAKT_BLOCK_FRAMES_MAX, &n))
-            return bad(o, name, v, "not a whole number of frames between 1 and 16384; try 64");
+            return option_bad(o, name, v,
+                              "not a whole number of frames between 1 and 16384; try 64");
         o->block_frames = (uint32_t)n;
     } else if (!strcmp(key, "channels")) {
         if (!read_whole(v, 1, TAKT_CHANNELS_MAX, &n))
-            return bad(o, name, v, "not a whole number of channels between 1 and 64; try 2");
+            return option_bad(o, name, v, "not a whole number of channels between 1 and 64; try 2");
         o->channels = (uint32_t)n;
     } else if (!strcmp(key, "time")) {
         if (!read_seconds(v, 1e-6, 1e7, &o->seconds))
-            return bad(o, name, v, "not a number of seconds above 0; try 5");
+            return option_bad(o, name, v, "not a number of seconds above 0; try 5");
     } else if (!strcmp(key, "buffer")) {
         if (!read_seconds(v, 0.1, 600, &o->buffer_s))
-            return bad(o, name, v, "not a number of seconds between 0.1 and 600; try 20");
+            return option_bad(o, name, v, "not a number of seconds between 0.1 and 600; try 20");
     } else if (!strcmp(key, "wait")) {
         if (!read_seconds(v, 0.1, 1e5, &o->wait_s))
-            return bad(o, name, v, "not a number of seconds from 0.1 on; try 60");
+            return option_bad(o, name, v, "not a number of seconds from 0.1 on; try 60");
     } else if (!strcmp(key, "format")) {
         o->format = takt_sample_from_name(v);
         if (!o->format)
-            return bad(o, name, v, "not one of s16, s24, s32, f32, u8");
+            return option_bad(o, name, v, "not one of s16, s24, s32, f32, u8");
     } else if (!strcmp(key, "latency")) {
         return take_latency(o, name, v);
     } else if (!strcmp(key, "blocks")) {
@@ -470,42 +524,42 @@ static int take(struct options *o, const struct option_info *info, const char *n
         return take_average(o, name, v);
     } else if (!strcmp(key, "bins")) {
         if (!read_whole(v, 1, 4096, &n))
-            return bad(o, name, v, "not a whole number between 1 and 4096; try 200");
+            return option_bad(o, name, v, "not a whole number between 1 and 4096; try 200");
         o->bins = (uint32_t)n;
     } else if (!strcmp(key, "png")) {
         if (!*v)
-            return bad(o, name, v, "no file's name; try spectrum.png");
+            return option_bad(o, name, v, "no file's name; try spectrum.png");
         o->png = v;
     } else if (!strcmp(key, "html")) {
         if (!*v)
-            return bad(o, name, v, "no file's name; try report.html");
+            return option_bad(o, name, v, "no file's name; try report.html");
         o->html = v;
         o->no_html = false;
     } else if (!strcmp(key, "a4")) {
         if (!read_number(v, "Hz", 380, 480, &o->a4_hz))
-            return bad(o, name, v, "not a number of Hz between 380 and 480; try 442");
+            return option_bad(o, name, v, "not a number of Hz between 380 and 480; try 442");
     } else if (!strcmp(key, "instrument")) {
         o->instrument = v;
     } else if (!strcmp(key, "notes")) {
         o->notes = v;
     } else if (!strcmp(key, "calibrate")) {
         if (!read_number(v, "ppm", -1000, 1000, &o->clock_ppm))
-            return bad(o, name, v, "not a number of ppm between -1000 and 1000; try 12.5");
+            return option_bad(o, name, v, "not a number of ppm between -1000 and 1000; try 12.5");
     } else if (!strcmp(key, "seed")) {
         if (!read_whole(v, 1, UINT64_MAX / 16, &o->seed))
-            return bad(o, name, v, "not a whole number from 1 to 2^60 - 1");
+            return option_bad(o, name, v, "not a whole number from 1 to 2^60 - 1");
     } else if (!strcmp(key, "hours")) {
         if (!read_seconds(v, 1e-6, 1e6, &o->hours))
-            return bad(o, name, v, "not a number of hours above 0; try 10");
+            return option_bad(o, name, v, "not a number of hours above 0; try 10");
     } else if (!strcmp(key, "scenario")) {
         o->has_scenario = read_whole(v, 0, UINT64_MAX / 16, &o->scenario);
         if (!o->has_scenario)
-            return bad(o, name, v, "not a whole number from 0 to 2^60 - 1");
+            return option_bad(o, name, v, "not a whole number from 0 to 2^60 - 1");
     } else if (!strcmp(key, "priority")) {
         if (!strcmp(v, "off"))
             n = 0;
         else if (!read_whole(v, 1, 98, &n))
-            return bad(o, name, v, "not off or a whole number between 1 and 98; try 70");
+            return option_bad(o, name, v, "not off or a whole number between 1 and 98; try 70");
         o->priority = n ? (int)n : TAKT_PRIORITY_OFF;
     } else {
         bool *flags[] = {&o->json,    &o->strict, &o->quiet, &o->verbose, &o->help,    &o->fast,
@@ -545,7 +599,7 @@ int options_read(struct options *o, const char *taken, int count, char **argumen
         /* --name=value, --name value, -n value, -nvalue, -abc */
         bool is_long = a[1] == '-';
         size_t length = is_long ? strcspn(a, "=") : 2;
-        const struct option_info *info = find(a, length);
+        const struct option_info *info = find(a, length, taken);
         if (!info)
             return unknown_option(o, a);
         char name[32];

@@ -5,6 +5,8 @@
 #ifndef CMD_OPTIONS_H
 #define CMD_OPTIONS_H
 
+#include "net_options.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <takt/takt.h>
@@ -54,6 +56,7 @@ struct options {
     enum takt_spectrum_average average;
     double average_s;
     const char *png;
+    struct net_options net;
     const char *words[WORDS_MAX]; /* what is no option, in order */
     int word_count;
 };
@@ -66,7 +69,8 @@ struct option_info {
 };
 extern const struct option_info option_infos[]; /* ends with NULL names */
 
-/* Is it in a list such as "-i -o --json"? An option stands there with its first name. */
+/* Is it in a list such as "-i -o --json"? An option stands there with its first name; where there
+ * are several of that name, with its value, too: "--latency=MS". */
 bool option_in(const struct option_info *info, const char *list);
 
 /* Reads the arguments behind the verb, which takes the options in that list and no others.
@@ -79,6 +83,13 @@ void make_printable(char *text);
 /* "takt: run: …" and a newline on stderr; returns status. */
 int complain(const struct options *o, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* "takt: run: --rate 1: not a …"; returns EXIT_USAGE. */
+int option_bad(const struct options *o, const char *name, const char *value, const char *want);
+
+/* A whole number and nothing else; a number of seconds, with or without an s behind it. */
+bool read_whole(const char *text, uint64_t low, uint64_t high, uint64_t *out);
+bool read_seconds(const char *text, double low, double high, double *out);
 
 /* A number of dB such as -2dB or -2, from -200 to 100. */
 bool read_db(const char *text, double *db);

@@ -36,6 +36,11 @@ void running_tell(struct running *r, const char *format, ...)
     fprintf(stderr, "takt: %s\n", text);
 }
 
+void session_tell(struct session *s, const char *text)
+{
+    running_tell(s->running, "%s", text);
+}
+
 static void note_simulated(struct running *r)
 {
     const struct session *s = r->session;
@@ -263,7 +268,10 @@ static int run(struct running *r)
     takt_contract_read(takt_stream_contract(r->stream), &s->contract);
     if (!s->voice)
         takt_stream_recording(r->stream, &s->recording);
-    if (o->html && page_write(o, o->html, report_html, r) == 0)
+    if (s->finish)
+        s->finish(s->process_of);
+    if (o->html &&
+        page_write(o, o->html, s->page ? s->page : report_html, s->page ? s->page_of : r) == 0)
         r->html = o->html;
     r->failed |= o->html && !r->html;
     if (o->json)
@@ -277,6 +285,7 @@ static int run(struct running *r)
 int session_run(struct session *s)
 {
     struct running r = {.session = s, .next_text_s = 1};
+    s->running = &r;
     signals_take(&s->signals);
     terminal_init(&r.terminal);
     r.terminal.has_keys = s->key;

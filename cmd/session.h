@@ -11,7 +11,10 @@
 #include "options.h"
 #include "signals.h"
 
+#include <stdio.h>
+
 struct voice; /* voice.h */
+struct running;
 
 struct session {
     const struct options *options;
@@ -29,6 +32,14 @@ struct session {
     void (*key)(struct session *s, int key); /* a key was pressed; NULL: keys do nothing */
     void *keys_of;                           /* key's own */
     const char *keys_text;                   /* what they do, for the picture's last line */
+    /* On the device thread instead of the way from input to output: of the block, `frames` count.
+     * NULL: that way. RT: yes. */
+    enum takt_next (*process)(const struct takt_block *b, uint32_t frames, void *of);
+    void *process_of;
+    void (*finish)(void *process_of);       /* the stream has ended; before page and summary */
+    const char *in_name, *out_name;         /* in the summary, where they are no devices */
+    void (*page)(FILE *to, const void *of); /* of --html; NULL: that of the contract */
+    const void *page_of;
     struct analysis *analyses[ANALYSES_MAX]; /* by session_attach */
     int analysis_count;
     /* Set by session_run: */
@@ -38,6 +49,7 @@ struct session {
     struct takt_stream_actual actual;
     /* Its own: */
     struct signals signals;
+    struct running *running;
 };
 
 /* Before session_run; a has to stay until it returns. Lines of one time come in this order. */
@@ -45,6 +57,9 @@ void session_attach(struct session *s, struct analysis *a);
 
 /* Runs it to its end. Returns the exit status. */
 int session_run(struct session *s);
+
+/* One line on stderr, above the picture if one is standing. On the main thread, while it runs. */
+void session_tell(struct session *s, const char *text);
 
 /* What --strict makes of a contract: EXIT_OK, or EXIT_BROKEN after saying so. */
 int session_verdict(const struct options *o, const struct takt_contract_snapshot *c);

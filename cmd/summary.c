@@ -161,6 +161,7 @@ void summary_json(const struct running *r)
 {
     struct json j = {.to = stdout};
     const struct takt_stream_actual *a = &r->actual;
+    const struct session *s = r->session;
     uint64_t frames = takt_stream_position(r->stream);
     char contract[2048];
     takt_contract_json(&r->session->contract, contract, sizeof contract);
@@ -168,8 +169,8 @@ void summary_json(const struct running *r)
     json_string(&j, "type", "summary");
     json_string(&j, "verb", r->session->options->verb);
     json_string(&j, "version", takt_version());
-    json_string(&j, "in", a->in_device);
-    json_string(&j, "out", r->session->voice ? r->session->voice->path : a->out_device);
+    json_string(&j, "in", s->in_name ? s->in_name : a->in_device);
+    json_string(&j, "out", s->out_name ? s->out_name : s->voice ? s->voice->path : a->out_device);
     json_string(&j, "clock", a->clock == TAKT_CLOCK_VIRTUAL ? "virtual" : "real");
     json_string(&j, "ended_by", ended_by(r));
     json_number(&j, "seconds", (double)frames / a->rate_hz, 6);

@@ -53,7 +53,7 @@ static uint32_t rate_of(const struct takt_stream_cfg *stream)
 int verb_is_no_sound(const struct options *o, const char *name, const char *path,
                      const char *source, const char *sink)
 {
-    if (are_one_file(source, path) ||
+    if ((source && are_one_file(source, path)) ||
         (sink && (!strcmp(path_of(sink), path) || are_one_file(path, sink))))
         return complain(o, EXIT_USAGE, "%s %s: that is the sound itself; name another file", name,
                         path);
@@ -63,12 +63,12 @@ int verb_is_no_sound(const struct options *o, const char *name, const char *path
 int verb_session(const struct options *o, struct session *s, const char *source, const char *sink)
 {
     struct takt_device_info in;
-    bool known = takt_device_query(source, &in, NULL) >= 0;
+    bool known = source && takt_device_query(source, &in, NULL) >= 0;
     s->options = o;
     s->stream = options_stream(o);
     s->stream.in.device = source;
     s->stream.out.device = sink;
-    if (sink && are_one_file(source, sink))
+    if (sink && source && are_one_file(source, sink))
         return complain(o, EXIT_USAGE, "%s: it is the source, too; name another file to write",
                         sink);
     int status = o->html ? verb_is_no_sound(o, "--html", o->html, source, sink) : 0;

@@ -10,6 +10,22 @@ static void print_option(const struct option_info *i)
     printf("  %-24s %s\n", head, i->meaning);
 }
 
+/* The names of those behind the |, as many to a line as there is room. */
+static void print_others(const char *others)
+{
+    int column = 0;
+    printf("More, explained in man takt:");
+    for (const struct option_info *i = option_infos; i->names; i++) {
+        int length = (int)strlen(i->names) + 2;
+        if (!option_in(i, others) || !strcmp(i->names, "-h, --help"))
+            continue;
+        if (!column || column + length > 78)
+            column = printf("\n   ") - 1;
+        column += printf(" %s ", i->names);
+    }
+    printf("\n");
+}
+
 /* All but --help, which who reads this knows, and is the only one of takt help itself. */
 static int help_on_verb(const struct verb *v)
 {
@@ -17,10 +33,13 @@ static int help_on_verb(const struct verb *v)
     if (*v->more)
         printf("%s", v->more);
     printf("\n");
+    const char *others = strchr(v->options, '|');
     for (const struct option_info *i = option_infos; i->names; i++)
-        if (option_in(i, v->options) &&
+        if (option_in(i, v->options) && !(others && option_in(i, others)) &&
             (v->run == verb_help || strcmp(i->names, "-h, --help") != 0))
             print_option(i);
+    if (others)
+        print_others(others);
     return EXIT_OK;
 }
 
@@ -32,9 +51,8 @@ static void help_on_all(void)
         snprintf(head, sizeof head, "%s %s", v->name, v->usage);
         printf("  takt %-28s %s\n", head, v->meaning);
     }
-    printf("\nA SOURCE or SINK is a device (see takt devices) or the path of a recording.\n"
-           "Options, alike everywhere: -i SOURCE -o SINK -r RATE -b BLOCK -c CHANNELS\n"
-           "-t SECONDS --json --fast --strict -q -v; takt VERB --help, man takt say more.\n"
+    printf("A SOURCE or SINK is a device (see takt devices) or a recording. Everywhere:\n"
+           "-i -o -r -b -c -t --json --fast --strict -q -v; takt VERB --help says more.\n"
            "Exit status: 0 well, 1 failed, 2 wrong usage, 3 contract broken with --strict.\n");
 }
 

@@ -11,7 +11,8 @@ struct verb {
     const char *usage;   /* behind the name: "[SOURCE]" */
     const char *meaning; /* one line */
     const char *more;    /* paragraphs for its own help; may be "" */
-    const char *options; /* the short or only names of those it takes, a space between each */
+    const char *options; /* the short or only names of those it takes, a space between each; those
+                          * behind a | are only named by its help */
     int (*run)(struct options *o);
 };
 
@@ -33,6 +34,9 @@ int verb_doctor(struct options *o);
 int verb_sim(struct options *o);
 int verb_sim_net(struct options *o, int count, char **arguments); /* behind takt sim net */
 int verb_check(struct options *o);
+int verb_send(struct options *o);
+int verb_recv(struct options *o);
+int verb_key(struct options *o);
 int verb_help(struct options *o);
 
 /* Shared by the verbs that run a stream. */
@@ -40,9 +44,10 @@ int verb_help(struct options *o);
 /* So many words as the verb takes. 0, or EXIT_USAGE after saying why. */
 int verb_words(const struct options *o, int least, int most, const char *usage);
 
-/* A session from source to sink (NULL: a meter, which has none) as the options say: rate, length,
- * channels. -c counts the sink's channels, or a meter's; a recording is read with all it has.
- * 0, or EXIT_USAGE after saying why: a --fast without end, a sink that is the source. */
+/* A session from source (NULL: from the network) to sink (NULL: a meter, which has none) as the
+ * options say: rate, length, channels. -c counts the sink's channels, or a meter's; a recording is
+ * read with all it has. 0, or EXIT_USAGE after saying why: a --fast without end, a sink that is the
+ * source. */
 int verb_session(const struct options *o, struct session *s, const char *source, const char *sink);
 
 /* The session of a verb that only listens: to its [SOURCE], to what -i names, or to the default

@@ -23,6 +23,7 @@
 #define TAKT_RECV_H
 
 #include "takt/error.h"
+#include "takt/hist.h"
 #include "takt/key.h"
 
 #include <stdbool.h>
@@ -121,7 +122,8 @@ struct takt_recv_source {
     double drift_ppm;           /* above 0: the sender's clock is slower than ours */
     double speed_ppm;           /* how much faster than nominal it is played just now */
     double jitter_ms;           /* RFC 3550's */
-    struct takt_recv_quantiles lateness_ms; /* of arrivals, after the earliest there can be */
+    struct takt_recv_quantiles lateness_ms; /* of arrivals, after the earliest there can be; all
+                                             * sources' together */
     bool latency_known;                     /* the sender says when sound was captured, and its
                                              * clock is known */
     double latency_ms;                      /* from capture to the converter, just now, */
@@ -150,6 +152,10 @@ struct takt_recv_stats {
 
 /* Thread: any, one at a time. RT: no. */
 TAKT_API void takt_recv_read_stats(struct takt_recv *r, struct takt_recv_stats *out);
+
+/* How late packets came, in nanoseconds after the earliest there can be: of all sources, since
+ * create. Thread: any. RT: no. */
+TAKT_API void takt_recv_read_lateness(const struct takt_recv *r, struct takt_hist *out);
 
 enum takt_recv_event_kind {
     TAKT_RECV_BEGAN = 1, /* a source: text says what it is */

@@ -49,15 +49,14 @@ struct takt_send_cfg {
     const char *const *to;
     uint32_t to_count; /* 1..TAKT_SEND_TO_MAX; IPv4 and IPv6 alike */
 
-    uint32_t rate_hz;    /* 8000..384000, default 48000; of Opus 8000, 12000, 16000, 24000, 48000 */
-    uint32_t channels;   /* 1..64, default 2; of Opus 1 or 2 */
-    const char *codec;   /* "L16", "L24", "opus" or "x-f32" in any case; default L24 */
-    double packet_ms;    /* PCM: any that fits 1440 bytes, default 1 or what fits; Opus: 2.5, 5, 10
-                          * or 20, default 10 */
-    uint32_t bit_rate;   /* Opus, 6000..510000; default libopus's choice */
-    bool low_delay;      /* Opus at 10 and 20 ms: 4 ms less, and no FEC */
-    bool no_fec;         /* Opus at 10 and 20 ms: never a coarse copy in the next packet */
-    uint32_t max_frames; /* of a takt_send_write(), default 16384 */
+    uint32_t rate_hz;  /* 8000..384000, default 48000; of Opus 8000, 12000, 16000, 24000, 48000 */
+    uint32_t channels; /* 1..64, default 2; of Opus 1 or 2 */
+    const char *codec; /* "L16", "L24", "opus" or "x-f32" in any case; default L24 */
+    double packet_ms;  /* PCM: any that fits 1440 bytes, default 1 or what fits; Opus: 2.5, 5, 10
+                        * or 20, default 10 */
+    uint32_t bit_rate; /* Opus, 6000..510000; default libopus's choice */
+    bool low_delay;    /* Opus at 10 and 20 ms: 4 ms less, and no FEC */
+    bool no_fec;       /* Opus at 10 and 20 ms: never a coarse copy in the next packet */
 
     enum takt_send_depth copies; /* RED (RFC 2198), for packets up to 5 ms: older packets in each */
     uint32_t copies_fixed;       /* with TAKT_SEND_FIXED, 1..3 */
@@ -99,7 +98,7 @@ TAKT_API void takt_send_destroy(struct takt_send *s);
 /* A block of sound, or with NULL planes of silence: what a device lost has to be written, too, or
  * what follows is early. capture_ns: when its first frame was at the converter, CLOCK_MONOTONIC.
  * Returns false, and counts the frames as dropped, when the sending thread is 0.5 s behind.
- * Shape: planes[channels][frames], frames 1..max_frames.
+ * Shape: planes[channels][frames], any number of frames.
  * Thread: one at a time. RT: yes (wait-free), with one named exception: takt_wake_rouse, a futex(2)
  * that does not block, made only while the sending thread sleeps. */
 TAKT_API bool takt_send_write(struct takt_send *s, const float *const *planes, uint32_t frames,
@@ -120,8 +119,8 @@ struct takt_send_stats {
     uint64_t copies;                 /* older packets in others */
     uint64_t repair_packets, repair_bytes;
     uint64_t reports_sent, reports_heard, reports_refused;
-    uint64_t unsent;     /* datagrams the system did not take, all destinations */
-    uint64_t refused;    /* answers that nobody listens there */
+    uint64_t unsent; /* datagrams the system did not take, all destinations */
+
     char unsent_why[96]; /* the last reason; empty: none */
     double kbit_s;       /* to one destination, everything and UDP/IP headers, last second */
     uint32_t ssrc;

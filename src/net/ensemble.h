@@ -37,7 +37,7 @@ struct takt_ensemble {
 /* Errors: TAKT_ERR_NOMEM; m holds nothing then. RT: no, both calls. */
 int takt_ensemble_init(struct takt_ensemble *m, uint32_t rate_hz, uint32_t channels,
                        uint32_t frames_max, struct takt_error *e);
-/* Receivers are the caller's to end. */
+/* Receivers are the caller's to end. RT: no. */
 void takt_ensemble_clear(struct takt_ensemble *m);
 
 void takt_ensemble_attach(struct takt_ensemble *m, uint32_t place, struct takt_receiver *r);

@@ -121,12 +121,14 @@ static void steer_glide(struct takt_follow *f, double error_frames, double glide
     f->speed = 1;
 }
 
-void takt_follow_steer(struct takt_follow *f, double error_frames, double glide, double dt_s)
+void takt_follow_steer(struct takt_follow *f, double error_frames, double glide, bool may_begin,
+                       double dt_s)
 {
     f->error += (error_frames - f->error) * (1 - exp(-dt_s / smooth_s));
     if (f->mode == MODE_GLIDES || f->mode == MODE_ENTERS) {
         steer_glide(f, error_frames, glide, dt_s);
-    } else if (f->mode == MODE_COPIES && (glide != 0 || fabs(f->error) > band_s * f->cfg.line_hz)) {
+    } else if (f->mode == MODE_COPIES && may_begin &&
+               (glide != 0 || fabs(f->error) > band_s * f->cfg.line_hz)) {
         f->mode = MODE_ENTERS;
         f->calm_s = 0;
         reset_loop(f, f->loop.drift);
@@ -149,13 +151,18 @@ static void set_ratio(struct takt_follow *f)
     takt_resampler_set_ratio(f->resampler, f->nominal / f->speed);
 }
 
+int64_t takt_follow_gliding(const struct takt_follow *f, uint32_t frames)
+{
+    return f->at + frames + (int64_t)(frames * speed_most) + HALF + 2;
+}
+
 int64_t takt_follow_until(struct takt_follow *f, uint32_t frames)
 {
     int64_t until = f->at + frames;
     if (f->mode == MODE_COPIES)
         return until;
     if (f->mode == MODE_ENTERS)
-        return until + (int64_t)(frames * speed_most) + HALF + 2;
+        return takt_follow_gliding(f, frames);
     set_ratio(f);
     int64_t need = f->fed + (int64_t)takt_resampler_need(f->resampler, frames);
     return f->mode == MODE_LEAVES && until > need ? until : need;

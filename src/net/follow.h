@@ -17,7 +17,7 @@
 
 #include "net/playout.h"
 
-enum { TAKT_FOLLOW_AHEAD = 16 }; /* frames of the line that may be read before their time */
+enum { TAKT_FOLLOW_AHEAD = 16 }; /* frames of the line that resampling reads before their time */
 
 struct takt_follow;
 
@@ -40,9 +40,10 @@ void takt_follow_destroy(struct takt_follow *f);
 void takt_follow_begin(struct takt_follow *f, double drift);
 
 /* Before a read that lasts dt_s: the place that should be read less the one that will be, in frames
- * of the line; and by how much faster to read on purpose, 0 for not at all.
- * RT: yes (wait-free), O(1). */
-void takt_follow_steer(struct takt_follow *f, double error_frames, double glide, double dt_s);
+ * of the line; by how much faster to read on purpose, 0 for not at all; and whether resampling may
+ * begin now, when it is time to. RT: yes (wait-free), O(1). */
+void takt_follow_steer(struct takt_follow *f, double error_frames, double glide, bool may_begin,
+                       double dt_s);
 
 /* The place of the next frame out. RT: yes (wait-free), O(1). */
 double takt_follow_place(const struct takt_follow *f);
@@ -51,6 +52,10 @@ double takt_follow_place(const struct takt_follow *f);
  * RT: yes (wait-free), O(1). */
 int64_t takt_follow_first(const struct takt_follow *f);
 int64_t takt_follow_until(struct takt_follow *f, uint32_t frames);
+
+/* Up to where a read needs the line that is the first one to be resampled after the copy.
+ * RT: yes (wait-free), O(1). */
+int64_t takt_follow_gliding(const struct takt_follow *f, uint32_t frames);
 
 /* Shape: out[channels][frames]. RT: yes (wait-free), O(frames). */
 void takt_follow_read(struct takt_follow *f, const struct takt_playout *from, float *const *out,

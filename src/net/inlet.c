@@ -249,11 +249,11 @@ static struct takt_inlet_place *find_place(struct takt_inlet *in, uint32_t ssrc,
 
 static void end_place(struct takt_inlet *in, struct takt_inlet_place *p, enum takt_inlet_ending why)
 {
+    in->cfg.end(in->cfg.arg, number_of(in, p), why); /* which still can be told whom it is of */
     p->is_live = false;
     p->is_due = false;
     if (p->sender.context)
         p->sender.context->has_place = false;
-    in->cfg.end(in->cfg.arg, number_of(in, p), why);
 }
 
 static void announce(struct takt_inlet *in, struct takt_inlet_place *p,

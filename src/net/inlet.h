@@ -14,19 +14,28 @@
  * What is believed. With a key: what its tag shows to be of somebody who has the key, and has not
  * been heard before. A source's keys are derived when it is first heard, and kept once a tag
  * fits; at most `trials_per_s` times a second, so that packets that are made up cost no more than
- * the check of a tag or less each. Without a key (plain RTP, from anybody): the first source whose
- * packets come twice in order; another one only after 2 s of its silence and 8 packets in order,
- * or, where several are mixed, in a place that is free. A source that began earlier (its note's
- * start) than the one that had the place before is refused: it is an old one, played again.
+ * the check of a tag or less each. The key of a known source's next epoch is there before it is
+ * needed. Where there is one place, a source that began later (its note's start) takes it at once,
+ * and one that began earlier than the newest that had it is refused: it is an old one, played
+ * again. So is, where several are mixed, what is known to have ended, or has no place in that
+ * memory and began before what has. An SDP's key shows no start: another source waits for 2 s of
+ * silence, or a place that is free.
+ *
+ * Without a key (plain RTP, from anybody): the first source whose packets come twice in order;
+ * another one only after 2 s of its silence and 8 packets in order, or, where several are mixed,
+ * in a place that is free. RTCP counts only from the host of the source's packets.
  *
  * What a source's packets are is what it says (SDES PRIV), else what cfg.formats say of their
  * payload type. Up to 32 packets of a source wait until that is known.
+ *
+ * Repair packets that come before a source has its place are of no use, and count as waiting.
  *
  * Reports go to where the source's own RTCP came from, and never more bytes to anywhere than came
  * from there; to plain sources only when asked for.
  *
  * Pure: no clock is asked and no chance taken but through cfg.seed. Thread: one at a time, all
- * calls. RT: no, since libcrypto is called. No memory is taken after create.
+ * calls. RT: no, since libcrypto is called. No memory is taken after create, but for the moment in
+ * which a key is derived.
  */
 #ifndef TAKT_NET_INLET_H
 #define TAKT_NET_INLET_H
@@ -123,12 +132,13 @@ struct takt_inlet_counts {
     uint64_t waiting;     /* RTP held back until the format is known, or the source believed */
     uint64_t malformed;   /* neither RTP nor RTCP */
     uint64_t foreign;     /* plain sources for which there is no place */
-    uint64_t undescribed; /* of a format that nobody told */
+    uint64_t undescribed; /* of a format that nobody told, beyond those that wait */
     uint64_t forged;      /* the key does not fit */
     uint64_t plain;       /* not encrypted, though a key is wanted */
     uint64_t encrypted;   /* encrypted by takt, and there is no key here */
     uint64_t replayed;    /* heard before, or of an old source */
-    uint64_t untried;     /* of unknown sources, beyond trials_per_s */
+    uint64_t untried;     /* of unknown sources: beyond trials_per_s, or RTCP and repair, which
+                           * show no start that could be tried */
 };
 
 /* Takes all the memory there will be. Errors: TAKT_ERR_ARG, TAKT_ERR_NOMEM, TAKT_ERR_UNSUPPORTED;

@@ -186,6 +186,16 @@ void takt_jitter_take(struct takt_jitter *j, const struct takt_jitter_packet *p,
     pass(j, p->seq);
 }
 
+int64_t takt_jitter_reach(const struct takt_jitter *j, int64_t now)
+{
+    for (int64_t seq = j->next; j->counts.waiting && seq <= j->newest; seq++) {
+        const struct takt_jitter_packet *p = &slot_of(j, seq)->p;
+        if (fate_of(j, seq) == FATE_WAITS && p->at <= now && p->at + p->frames > now)
+            now = p->at + p->frames;
+    }
+    return now;
+}
+
 const struct takt_jitter_packet *takt_jitter_at(const struct takt_jitter *j, int64_t seq)
 {
     return fate_of(j, seq) == FATE_WAITS ? &slot_of(j, seq)->p : NULL;

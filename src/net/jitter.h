@@ -70,6 +70,10 @@ const struct takt_jitter_packet *takt_jitter_find(struct takt_jitter *j, int64_t
  * it could not be decoded, which counts as skipped. RT: yes (wait-free), O(packets passed). */
 void takt_jitter_take(struct takt_jitter *j, const struct takt_jitter_packet *p, bool is_used);
 
+/* Up to which frame all is there from `now` on. RT: yes (wait-free), O(packets waiting and
+ * missing). */
+int64_t takt_jitter_reach(const struct takt_jitter *j, int64_t now);
+
 /* The packet with that number, if it waits. RT: yes (wait-free), O(1). */
 const struct takt_jitter_packet *takt_jitter_at(const struct takt_jitter *j, int64_t seq);
 

@@ -297,6 +297,11 @@ int64_t takt_playout_fill(struct takt_playout *p, struct takt_jitter *j, int64_t
     return moved;
 }
 
+bool takt_playout_reaches(const struct takt_playout *p, const struct takt_jitter *j, int64_t until)
+{
+    return takt_jitter_reach(j, p->head + p->shift) >= until + p->shift;
+}
+
 bool takt_playout_help(struct takt_playout *p)
 {
     return p->is_helped && p->conceal && takt_conceal_work(p->conceal);

@@ -62,6 +62,10 @@ void takt_playout_jump(struct takt_playout *p, int64_t frames);
 int64_t takt_playout_fill(struct takt_playout *p, struct takt_jitter *j, int64_t keep,
                           int64_t until, int64_t wish);
 
+/* Whether a fill up to there would find all packets in place. RT: yes (wait-free), O(packets
+ * waiting and missing). */
+bool takt_playout_reaches(const struct takt_playout *p, const struct takt_jitter *j, int64_t until);
+
 /* How PCM would go on, were there a gap, is found here instead of at the gap. Returns whether there
  * is more to do at once. Thread: one at a time, beside the one for the other calls. RT: yes
  * (wait-free), O(what takt_conceal_work() is). */

@@ -22,7 +22,9 @@ enum {
     RUN_OTHER = 8,
     COUNTS = sizeof(struct takt_receiver_counts) / 8
 };
-static const int64_t silent_ns = 2000000000, window_ns = 5000000000, ahead_most_ns = 1000000000;
+/* How long one has to be silent until another one may take its place, and one that is trusted. */
+static const int64_t silent_ns = 2000000000, silent_trusted_ns = 80000000;
+static const int64_t window_ns = 5000000000, ahead_most_ns = 1000000000;
 static const int64_t ahead_less_ns = 100000;
 
 struct candidate {
@@ -160,7 +162,8 @@ static struct place *free_place(struct takt_receiver *r, int64_t now_ns)
         if (!takt_source_is_live(r->place[i].source))
             return &r->place[i];
     for (uint32_t i = 0; i < r->cfg.sources_max; i++)
-        if (takt_source_silent_ns(r->place[i].source, now_ns) > silent_ns)
+        if (takt_source_silent_ns(r->place[i].source, now_ns) >
+            (r->cfg.trusts ? silent_trusted_ns : silent_ns))
             return &r->place[i];
     return NULL;
 }
@@ -192,7 +195,8 @@ static struct place *audition(struct takt_receiver *r, const struct takt_net_pac
     c->seq_next = (uint16_t)(p->seq + 1);
     struct place *place = free_place(r, p->arrival_ns);
     bool is_change = place && place->was_used && r->cfg.sources_max == 1;
-    if (!place || c->run < (is_change ? RUN_OTHER : RUN_FIRST))
+    uint32_t run = r->cfg.trusts ? 1 : is_change ? RUN_OTHER : RUN_FIRST;
+    if (!place || c->run < run)
         return NULL;
     c->is_used = false;
     place->was_used = true;

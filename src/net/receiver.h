@@ -14,7 +14,9 @@
  *
  * Plain RTP comes from anybody. So a source is believed after two packets in order, and, unless
  * sources_max asks for mixing, only the first one is heard, until it has been silent for 2 s and
- * another one has sent 8 packets in order.
+ * another one has sent 8 packets in order. It is listened to for 20 ms before it is heard. With
+ * `trusts` none of this is asked: a source counts from its first packet on, and another one may
+ * come 80 ms after the last one's end.
  *
  * Pure: time comes in by argument, and the same packets and pulls give the same sound. Thread: one
  * at a time, for all but takt_receiver_read_stats() and takt_receiver_help().
@@ -23,6 +25,8 @@
 #define TAKT_NET_RECEIVER_H
 
 #include "codec/codec.h"
+
+#include "takt/hist.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -67,10 +71,12 @@ struct takt_receiver_cfg {
     uint8_t red_payload_type;
     uint32_t sources_max; /* 1..TAKT_RECEIVER_SOURCES_MAX, default 1: no mixing */
     uint32_t frames_max;  /* of a pull, 1..TAKT_RECEIVER_PULL_FRAMES_MAX, default 8192 */
+    bool trusts;          /* the caller vouches for each packet, as for one that is authentic */
     bool is_helped;       /* takt_receiver_help() is called, every 10 ms or so */
     uint32_t packets_max; /* that wait, of a source: a power of 2 of 16..65536, default 1024 */
     /* As in struct takt_target_cfg. */
     double lambda_ms, late_ratio, latency_ms, latency_ms_max;
+    struct takt_hist *lateness_ns; /* where each arrival's goes, too; may be NULL */
 };
 
 struct takt_receiver_counts {

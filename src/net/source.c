@@ -24,9 +24,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAIL_FRAMES = 128, FORMAT_RUN = 2, JUMP_RUN = 8 };
-static const double band_ns = 0.25e6; /* from the target: that far it may be, */
-static const double near_ns = 0.02e6; /* and that near it comes when it moves */
+enum { TAIL_FRAMES = 128, FORMAT_RUN = 2, JUMP_RUN = 8, LEARN_PARTS = 4, LEARNT = 1024 };
+/* A source is listened to for so long before it is heard, which is as long as two blocks of 512
+ * frames; and the delay begins so much above what it took to be in time then. */
+static const int64_t learn_ns = 20000000;
+static const double spare_ns = 0.9e6;
+/* A delay that was found is changed where that is worth a wrong sample: when it could be so much
+ * shorter, or when packets come too late. One that was asked for may be so far off. */
+static const double worth_ns = 1e6, worth_less_ns = 0.3e6, free_ns = 0.5e6, band_ns = 0.25e6;
+static const double near_ns = 0.02e6; /* that near it comes when it moves */
+static const int64_t pressed_for_ns = 2000000000, calm_for_ns = 60000000000,
+                     peak_for_ns = 120000000000;
+static const double comfort_ns = 1e6; /* the most that is added to cover the latest packet, */
+static const double above_ns = 0.1e6; /* which it then is above that */
+static const double outage_ns = 5e8, on_time_ns = 1e5;
+static const int64_t outage_over_ns = 250000000;
+static const double settled_ns = 5e9, shrink_most_ns = 0.25e6;
+static const double patience_s = 0.25; /* for a moment in which resampling can begin unheard */
 static const double glide_least = 0.001, glide_most = 0.005, glide_s = 1;
 static const double absorb_ns = 1e6, early_most_ns = 50e6, behind_most_ns = 600e6;
 static const double gap_ns = 1e6;  /* between pulls, that is no jitter of play_ns */
@@ -35,6 +49,12 @@ static const double stray_s = 0.5; /* by which a timestamp may surprise */
 struct voice {
     struct takt_playout *playout;
     struct takt_follow *follow;
+};
+
+/* Of a part of the first moment the packet that took longest. */
+struct slowest {
+    bool is_there;
+    int64_t arrival_ns, media;
 };
 
 struct takt_source {
@@ -58,8 +78,23 @@ struct takt_source {
     uint32_t stray_timestamp; /* where a stray one would go on, */
     uint32_t stray_run;       /* and how many near it there were on end */
 
+    bool is_learning; /* what the path is like */
+    int64_t first_ns; /* when the first packet came */
+    struct slowest slowest[LEARN_PARTS];
+    double peak_ns, peak_before_ns; /* the latest ones of now and of the time before */
+    int64_t peak_from_ns;
+    int64_t seq_first;      /* since it began anew */
+    int64_t learnt[LEARNT]; /* numbers of packets whose lateness has been counted, by number */
+    bool is_out;            /* packets come that an outage held up */
+    int64_t out_ns;
+    bool is_pressed;
+    int64_t pressed_at_ns; /* when one was late */
+
     bool is_begun; /* plays */
+    int64_t begun_ns;
     double delay_ns, ahead_ns, error;
+    double shrunk_ns; /* how much shorter the delay has become while it was copied */
+    double waited_s;  /* for a moment to begin to resample in */
     bool slides;
     int64_t next_play_ns; /* when the next pull should be */
     double latency_ns;
@@ -177,9 +212,11 @@ static void restart(struct takt_source *s, const struct takt_net_packet *p, uint
     cut(s);
     s->format = format;
     s->format_run = 0;
-    s->has_newest = s->has_stray = false;
+    s->has_newest = s->has_stray = s->is_pressed = s->is_out = false;
     s->jumps = 0;
-    s->seq_newest = p->seq;
+    s->seq_newest = s->seq_first = p->seq;
+    for (int i = 0; i < LEARNT; i++)
+        s->learnt[i] = INT64_MIN;
     takt_jitter_restart(s->jitter, p->seq);
     takt_envelope_init(&s->envelope, codec_of(s)->rate_hz);
     s->resets++;
@@ -199,7 +236,11 @@ void takt_source_begin(struct takt_source *s, const struct takt_net_packet *p)
     uint32_t format = format_of(s, p->payload_type);
     restart(s, p, format < s->cfg.formats_count ? format : 0);
     takt_target_restart(s->target);
-    s->is_live = true;
+    s->is_live = s->is_learning = true;
+    s->first_ns = s->peak_from_ns = p->arrival_ns;
+    memset(s->slowest, 0, sizeof s->slowest);
+    s->peak_ns = s->peak_before_ns = 0;
+    s->pressed_at_ns = p->arrival_ns - calm_for_ns;
     s->ssrc = p->ssrc;
     s->arrival_ns = p->arrival_ns;
     takt_rtp_source_init(&s->rtp, p->seq);
@@ -311,6 +352,75 @@ static void put(struct takt_source *s, const struct takt_net_packet *p, const st
                     heard_up_to(s));
 }
 
+/* The latest one of the last minutes; and whether one was too late. */
+static void look_at_peaks(struct takt_source *s, int64_t arrival_ns, double late_ns)
+{
+    if (arrival_ns - s->peak_from_ns > peak_for_ns || arrival_ns < s->peak_from_ns) {
+        s->peak_from_ns = arrival_ns;
+        s->peak_before_ns = s->peak_ns;
+        s->peak_ns = 0;
+    }
+    s->peak_ns = fmax(s->peak_ns, late_ns);
+    if (s->is_begun && late_ns > s->delay_ns) {
+        s->is_pressed = true;
+        s->pressed_at_ns = arrival_ns;
+    }
+}
+
+static void look_for_slowest(struct takt_source *s, int64_t arrival_ns, int64_t media)
+{
+    int64_t part = (arrival_ns - s->first_ns) * LEARN_PARTS / learn_ns;
+    struct slowest *l = &s->slowest[part < 0 ? 0 : part < LEARN_PARTS ? part : LEARN_PARTS - 1];
+    double media_ns = (double)(media - l->media) * 1e9 / codec_of(s)->rate_hz;
+    if (!l->is_there || (double)(arrival_ns - l->arrival_ns) > media_ns)
+        *l = (struct slowest){true, arrival_ns, media};
+}
+
+/* Whether it comes out of an outage: nothing had come for half a second or more, and then all of it
+ * at once. No delay helps against that, so none is learnt from it. */
+static bool is_of_outage(struct takt_source *s, int64_t arrival_ns, double late_ns)
+{
+    if (late_ns > outage_ns && !s->is_out) {
+        s->is_out = true;
+        s->out_ns = arrival_ns;
+    }
+    s->is_out = s->is_out && late_ns > on_time_ns && arrival_ns - s->out_ns < outage_over_ns;
+    return s->is_out;
+}
+
+/* When the sound of a packet was there for the first time, by itself or by a copy: a delay that is
+ * enough for that is enough. What does not come by any way is lost, and says nothing. */
+static void learn_late(struct takt_source *s, int64_t seq, int64_t arrival_ns, int64_t media,
+                       uint32_t frames)
+{
+    int64_t *learnt = &s->learnt[(uint64_t)seq % LEARNT];
+    if (*learnt >= seq)
+        return;
+    *learnt = seq;
+    int64_t late_ns = arrival_ns - takt_envelope_due(&s->envelope, media);
+    late_ns = late_ns > 0 ? late_ns : 0;
+    if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
+        return;
+    takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / codec_of(s)->rate_hz));
+    if (s->is_learning)
+        look_for_slowest(s, arrival_ns, media);
+    else
+        look_at_peaks(s, arrival_ns, (double)late_ns);
+}
+
+/* The network's part in when it came. */
+static void learn(struct takt_source *s, const struct takt_net_packet *p, int64_t seq,
+                  int64_t media, uint32_t frames)
+{
+    double rate = codec_of(s)->rate_hz;
+    int64_t late_ns = takt_envelope_update(&s->envelope, p->arrival_ns, media);
+    if (s->cfg.lateness_ns)
+        takt_hist_record(s->cfg.lateness_ns, late_ns > 0 ? (uint64_t)late_ns : 0);
+    double arrival = fmod((double)p->arrival_ns * 1e-9 * rate, 0x1p32);
+    takt_rtp_source_time(&s->rtp, (uint32_t)(int64_t)arrival, p->timestamp);
+    learn_late(s, seq, p->arrival_ns, media, frames);
+}
+
 /* Where a copy belongs follows from how long packets are. */
 static void put_copies(struct takt_source *s, const struct takt_net_packet *p,
                        const struct part *parts, int count, int64_t seq, int64_t media,
@@ -324,18 +434,9 @@ static void put_copies(struct takt_source *s, const struct takt_net_packet *p,
         int64_t back = parts[i].offset / own_frames;
         if (seq - back >= takt_jitter_next(s->jitter))
             put(s, p, &parts[i], seq - back, media - parts[i].offset, frames, true);
+        if (seq - back >= s->seq_first)
+            learn_late(s, seq - back, p->arrival_ns, media - parts[i].offset, frames);
     }
-}
-
-/* The network's part in when it came. */
-static void learn(struct takt_source *s, const struct takt_net_packet *p, int64_t media,
-                  uint32_t frames)
-{
-    double rate = codec_of(s)->rate_hz;
-    int64_t late_ns = takt_envelope_update(&s->envelope, p->arrival_ns, media);
-    takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / rate));
-    double arrival = fmod((double)p->arrival_ns * 1e-9 * rate, 0x1p32);
-    takt_rtp_source_time(&s->rtp, (uint32_t)(int64_t)arrival, p->timestamp);
 }
 
 static void remember(struct takt_source *s, const struct takt_net_packet *p, int64_t seq,
@@ -360,9 +461,12 @@ static void fill_hole(struct takt_source *s, const struct takt_net_packet *p)
     int64_t media = takt_unwrap32(s->media_newest, p->timestamp);
     double off =
         (double)(media - s->media_newest) - (double)(seq - s->seq_newest) * s->frames_newest;
-    if (frames && parts[count - 1].format == s->format && seq >= takt_jitter_next(s->jitter) &&
-        seq - s->seq_newest < TAKT_RTP_DROPOUT_MAX && fabs(off) < stray_s * codec_of(s)->rate_hz)
+    if (!frames || parts[count - 1].format != s->format || seq < s->seq_first ||
+        seq - s->seq_newest >= TAKT_RTP_DROPOUT_MAX || fabs(off) >= stray_s * codec_of(s)->rate_hz)
+        return;
+    if (seq >= takt_jitter_next(s->jitter))
         put(s, p, &parts[count - 1], seq, media, frames, true);
+    learn_late(s, seq, p->arrival_ns, media, frames);
 }
 
 /* As takt_rtp_source_take(), but where packets overtake each other no two in order may come after
@@ -425,29 +529,79 @@ void takt_source_packet(struct takt_source *s, const struct takt_net_packet *p)
     put_copies(s, p, parts, count, seq, media, frames);
     put(s, p, own, seq, media, frames, false);
     if (takt_jitter_counts(s->jitter).duplicated == known)
-        learn(s, p, media, frames);
+        learn(s, p, seq, media, frames);
     remember(s, p, seq, media, frames);
 }
 
 /* ---- Sound ----------------------------------------------------------------------------------- */
 
+/* What is between a packet that is just in time and its first frame at the converter. */
+static double between_ns(const struct takt_source *s, int64_t ahead_ns)
+{
+    bool is_copied = takt_follow_is_exact(s->voice[s->format].follow);
+    return (double)ahead_ns + (is_copied ? 0 : TAKT_FOLLOW_AHEAD * 1e9 / codec_of(s)->rate_hz);
+}
+
 /* The frame that should be at the converter at play_ns, less `near`. */
 static double wanted(const struct takt_source *s, int64_t play_ns, int64_t near)
 {
-    double rate = codec_of(s)->rate_hz;
     double late_ns = (double)(play_ns - takt_envelope_due(&s->envelope, near));
-    late_ns -= s->delay_ns + s->ahead_ns + TAKT_FOLLOW_AHEAD * 1e9 / rate;
-    return late_ns * 1e-9 * rate;
+    return (late_ns - s->delay_ns - s->ahead_ns) * 1e-9 * codec_of(s)->rate_hz;
 }
 
-static void begin_line(struct takt_source *s, int64_t play_ns)
+static double most_ns(const struct takt_source *s)
+{
+    return (s->cfg.latency_ms_max > 0 ? s->cfg.latency_ms_max : 1000) * 1e6;
+}
+
+/* The delay to come to. What the target wishes leaves rare packets late; where it is cheap these
+ * are covered as well. */
+static double goal_ns(const struct takt_source *s)
+{
+    double wish_ns = (double)takt_target_delay_ns(s->target);
+    if (s->cfg.latency_ms > 0 || s->is_learning)
+        return wish_ns;
+    double peak_ns = fmax(s->peak_ns, s->peak_before_ns);
+    bool is_cheap = peak_ns + above_ns <= wish_ns + comfort_ns;
+    double goal_ns = is_cheap ? fmax(wish_ns, peak_ns + above_ns) : wish_ns;
+    return fmin(goal_ns, most_ns(s));
+}
+
+/* How late the first packets were, but for one that was later than all others. */
+static double first_spread_ns(const struct takt_source *s)
+{
+    double most_ns = 0, second_ns = 0;
+    int parts = 0;
+    for (int i = 0; i < LEARN_PARTS; i++) {
+        const struct slowest *l = &s->slowest[i];
+        if (!l->is_there)
+            continue;
+        double late_ns = (double)(l->arrival_ns - takt_envelope_due(&s->envelope, l->media));
+        second_ns = fmax(second_ns, fmin(most_ns, late_ns));
+        most_ns = fmax(most_ns, late_ns);
+        parts++;
+    }
+    return parts < LEARN_PARTS ? most_ns : second_ns;
+}
+
+/* The delay to begin with. */
+static double first_delay_ns(const struct takt_source *s)
+{
+    if (s->cfg.latency_ms > 0)
+        return goal_ns(s);
+    return fmin(first_spread_ns(s) + spare_ns, most_ns(s));
+}
+
+static void begin_line(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, double delay_ns)
 {
     struct voice *v = &s->voice[s->format];
-    s->delay_ns = (double)takt_target_delay_ns(s->target);
+    takt_follow_begin(v->follow, -1e-6 * takt_envelope_drift_ppm(&s->envelope));
+    s->delay_ns = delay_ns;
+    s->ahead_ns = between_ns(s, ahead_ns);
     double from = floor(wanted(s, play_ns, s->media_newest));
     takt_playout_begin(v->playout, s->media_newest + (int64_t)from);
-    takt_follow_begin(v->follow, -1e-6 * takt_envelope_drift_ppm(&s->envelope));
-    s->next_play_ns = play_ns;
+    s->next_play_ns = s->begun_ns = play_ns;
+    s->shrunk_ns = s->waited_s = 0;
     s->slides = false;
     s->is_begun = true;
 }
@@ -469,6 +623,22 @@ static double error_now(const struct takt_source *s, int64_t play_ns)
     return wanted(s, play_ns, near) - (place - whole);
 }
 
+/* While copies are made the estimates of the first seconds do not move the place; not so when the
+ * delay becomes shorter by them, as it does when the clocks differ. */
+static bool is_absorbed(struct takt_source *s, int64_t play_ns, double error_ns)
+{
+    if (!takt_follow_is_exact(s->voice[s->format].follow) ||
+        (double)(play_ns - s->begun_ns) > settled_ns)
+        return false;
+    s->shrunk_ns -= error_ns;
+    if (s->shrunk_ns > shrink_most_ns) {
+        s->shrunk_ns += error_ns;
+        return false;
+    }
+    s->delay_ns += error_ns;
+    return true;
+}
+
 static double find_place(struct takt_source *s, int64_t play_ns)
 {
     double rate = codec_of(s)->rate_hz;
@@ -477,29 +647,73 @@ static double find_place(struct takt_source *s, int64_t play_ns)
         jump(s, gap * 1e-9 * rate);
     double error = error_now(s, play_ns), error_ns = error / rate * 1e9;
     if (fabs(error_ns) < absorb_ns)
-        return error;
-    double target_ns = (double)takt_target_delay_ns(s->target), delay_ns = s->delay_ns + error_ns;
-    if (delay_ns > target_ns - early_most_ns && delay_ns < target_ns + behind_most_ns) {
+        return is_absorbed(s, play_ns, error_ns) ? 0 : error;
+    double goal = goal_ns(s), delay_ns = s->delay_ns + error_ns;
+    if (delay_ns > goal - early_most_ns && delay_ns < goal + behind_most_ns) {
         s->delay_ns = delay_ns;
         return 0;
     }
-    s->delay_ns = target_ns;
+    s->delay_ns = goal;
     jump(s, error_now(s, play_ns));
     return error_now(s, play_ns);
 }
 
-/* How fast to move towards the target: never so slowly that it goes on for ever, as the target may
+/* All that is known of a path after the first moment: the place to begin at, or the one to go on
+ * at, is found anew. */
+static void end_learning(struct takt_source *s, int64_t play_ns, int64_t ahead_ns)
+{
+    double delay_ns = first_delay_ns(s);
+    s->is_learning = false;
+    s->peak_ns = delay_ns - spare_ns;
+    if (!s->is_begun) {
+        begin_line(s, play_ns, ahead_ns, delay_ns);
+        return;
+    }
+    s->delay_ns += error_now(s, play_ns) / codec_of(s)->rate_hz * 1e9;
+    if (fabs(s->delay_ns - delay_ns) < band_ns)
+        return;
+    s->delay_ns = delay_ns;
+    jump(s, error_now(s, play_ns));
+}
+
+/* Whether to leave the delay that there is. */
+static bool is_worth_it(const struct takt_source *s, double excess_ns)
+{
+    if (s->slides)
+        return fabs(excess_ns) > near_ns;
+    if (s->cfg.latency_ms > 0)
+        return fabs(excess_ns) > band_ns;
+    bool is_calm = takt_follow_is_exact(s->voice[s->format].follow) &&
+                   s->arrival_ns - s->pressed_at_ns > calm_for_ns;
+    return excess_ns > 0 ? excess_ns > (is_calm ? worth_ns : worth_less_ns)
+                         : s->is_pressed && -excess_ns > band_ns;
+}
+
+/* Resampling reads ahead. To begin with it without a gap, what is ahead has to be there. */
+static bool may_glide(const struct takt_source *s, uint32_t frames)
+{
+    const struct voice *v = &s->voice[s->format];
+    return !takt_follow_is_exact(v->follow) || s->waited_s > patience_s ||
+           takt_playout_reaches(v->playout, s->jitter, takt_follow_gliding(v->follow, frames));
+}
+
+/* How fast to move towards the goal: never so slowly that it goes on for ever, as the goal may
  * move on all the time and what is moving is not exact. */
 static double slide(struct takt_source *s, double excess_ns, double dt_s)
 {
-    s->slides = fabs(excess_ns) > (s->slides ? near_ns : band_ns);
-    if (!s->slides)
-        return 0;
     double speed = fmax(glide_least, fmin(glide_most, fabs(excess_ns) * 1e-9 / glide_s));
     speed = fmin(speed, fabs(excess_ns) * 1e-9 / dt_s); /* and never beyond it */
     speed = excess_ns < 0 ? -speed : speed;
     s->delay_ns -= speed * dt_s * 1e9;
     return speed;
+}
+
+/* Whether to move where nobody hears it. */
+static bool is_free(const struct takt_source *s, double excess_ns)
+{
+    if (s->slides || s->cfg.latency_ms > 0)
+        return s->slides;
+    return excess_ns > free_ns || (s->is_pressed && -excess_ns > band_ns);
 }
 
 static void stamp(struct takt_source *s, int64_t play_ns)
@@ -530,6 +744,19 @@ static void fade_tail(struct takt_source *s, float *const *out, uint32_t frames)
             out[c][i] += s->tail[c] * (float)s->tail_left / TAIL_FRAMES;
 }
 
+/* Whether there is anything to be heard now: a source that is vouched for from its first packet on,
+ * others when their path is known. */
+static bool is_due(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, double dt_s)
+{
+    int64_t now_ns = play_ns - ahead_ns + (int64_t)(dt_s * 1e9);
+    now_ns = s->arrival_ns > now_ns ? s->arrival_ns : now_ns;
+    if (s->is_learning && (now_ns - s->first_ns >= learn_ns || now_ns < s->first_ns))
+        end_learning(s, play_ns, ahead_ns);
+    else if (!s->is_begun && (!s->is_learning || s->cfg.trusts))
+        begin_line(s, play_ns, ahead_ns, goal_ns(s));
+    return s->is_begun;
+}
+
 void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, float *const *out,
                       uint32_t frames)
 {
@@ -538,16 +765,23 @@ void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, 
         return;
     struct voice *v = &s->voice[s->format];
     double rate = codec_of(s)->rate_hz, dt_s = (double)frames / s->cfg.rate_hz;
-    s->ahead_ns = (double)ahead_ns;
-    if (!s->is_begun)
-        begin_line(s, play_ns);
+    if (!is_due(s, play_ns, ahead_ns, dt_s))
+        return;
+    /* What the output takes changes the delay that is left for the network, not the place. */
+    double between = between_ns(s, ahead_ns);
+    s->delay_ns -= between - s->ahead_ns;
+    s->ahead_ns = between;
     double error = find_place(s, play_ns);
     s->error = error;
-    double excess_ns = s->delay_ns - (double)takt_target_delay_ns(s->target);
-    double speed = slide(s, excess_ns, dt_s);
-    takt_follow_steer(v->follow, error, speed, dt_s);
+    s->is_pressed = s->is_pressed && s->arrival_ns - s->pressed_at_ns < pressed_for_ns;
+    double excess_ns = s->delay_ns - goal_ns(s);
+    bool is_worth = is_worth_it(s, excess_ns), may = may_glide(s, frames);
+    s->waited_s = may || !is_worth ? 0 : s->waited_s + dt_s;
+    s->slides = is_worth && may;
+    double speed = s->slides ? slide(s, excess_ns, dt_s) : 0;
+    takt_follow_steer(v->follow, error, speed, may, dt_s);
     stamp(s, play_ns);
-    int64_t wish = s->slides ? lround(excess_ns * 1e-9 * rate) : 0;
+    int64_t wish = is_free(s, excess_ns) ? lround(excess_ns * 1e-9 * rate) : 0;
     int64_t moved = takt_playout_fill(v->playout, s->jitter, takt_follow_first(v->follow),
                                       takt_follow_until(v->follow, frames), wish);
     s->delay_ns -= (double)moved / rate * 1e9;
@@ -599,7 +833,7 @@ void takt_source_read(const struct takt_source *s, struct takt_receiver_source *
         .is_live = s->is_live,
         .is_exact = s->is_begun && takt_follow_is_exact(v->follow),
         .payload_type = s->cfg.formats[s->format].payload_type,
-        .target_ms = (double)takt_target_delay_ns(s->target) * 1e-6,
+        .target_ms = goal_ns(s) * 1e-6,
         .delay_ms = s->delay_ns * 1e-6 + s->error / rate * 1e3,
         .output_ms = s->ahead_ns * 1e-6,
         .drift_ppm = takt_envelope_drift_ppm(&s->envelope),

@@ -4,17 +4,27 @@
  * the mean of the grid by these weights. With every packet a share of all weight is handed out
  * anew, so that whatever was best long ago can be left behind within some ten late packets:
  * Fixed-Share of M. Herbster and M. Warmuth, "Tracking the best expert" (Machine Learning 32,
- * 1998). Nine tenths of the share go by the weights of the last minute instead of evenly, so that
+ * 1998). Nine tenths of the share go by the weights of the last 20 s instead of evenly, so that
  * what was best not long ago is found again sooner: O. Bousquet and M. Warmuth, "Tracking a small
  * set of experts by mixing past posteriors" (JMLR 3, 2002).
  *
  * How fast to learn is a matter of the network: where spikes come alone, it is dear to follow them,
- * since the delay comes down by 5 ms a second only. So there are three learners, of pace 4, 1 and
- * 1/4 times 1 / lambda, and they are experts once more: each plays what it wishes as a receiver
+ * since the delay comes down by 5 ms a second only. So there are four learners, of pace 8, 2, 1/2
+ * and 1/8 times 1 / lambda, and they are experts once more: each plays what it wishes as a receiver
  * would, and is trusted by what that cost.
+ *
+ * And nothing is won by being much later than the latest packet of the last minutes, which shortens
+ * what is wished for at first, when all is possible.
  *
  * Short packets are weighted by how long they last, so that all this takes as long with packets of
  * 1 ms as with those of 5 ms. A single longer one counts no more than one of 5 ms.
+ *
+ * Where a share of late packets is asked for there is no price, and no experts: the delay is the
+ * quantile of the lateness lately, counted in a grid whose counts fade. What is late in spite of it
+ * moves the quantile's order, by little, so that the share is met in the long run, whatever the
+ * network does: adaptive conformal inference of I. Gibbs and E. Candes (NeurIPS 2021). To look for
+ * the price that leaves this share late instead ends in swings where delays have a gap: on a path
+ * that stands still for 60 ms now and then, all delays up to that cost the same at one price.
  *
  * Invariants: the weights of a learner add up to 1, as does the trust in all learners; no weight
  * below `points` is 0, and none from there on is anything else.
@@ -29,17 +39,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OCTAVE = 64, GRID = 6 * OCTAVE, LANES = 4, LEARNERS = 3, TABLE_PACKETS = 64 };
+enum { OCTAVE = 64, GRID = 6 * OCTAVE, LANES = 4, LEARNERS = 4 };
 
 static const double full_packet_ms = 5;
-static const double first_scale_ms = 6; /* at first, long delays are unlikely */
-static const double slew = 0.005;       /* ms of delay by which a receiver comes down in 1 ms */
-static const float share = 3e-5f;       /* of the weight, handed out anew with each packet */
-static const float past_share = 0.9f;   /* of that, by the weights of the past */
-static const float past_rate = 1e-4f;   /* how much of the past one packet is */
+static const double first_scale_ms = 12; /* at first, long delays are unlikely */
+static const double slew = 0.005;        /* ms of delay by which a receiver comes down in 1 ms */
+static const float share = 2e-5f;        /* of the weight, handed out anew with each packet */
+static const float past_share = 0.9f;    /* of that, by the weights of the past */
+static const float past_rate = 3e-4f;    /* how much of the past one packet is */
+static const double spare_ms = 0.9, peak_for_ms = 120000;
 static const double trust_pace = 0.03, trust_share = 1e-4;
-static const double ascent = 0.2; /* how far one late packet lifts log(lambda) */
 static const double lambda_least_ms = 10, lambda_most_ms = 1e6;
+/* A packet counts until so many have been late, within these bounds. */
+static const double fade_late = 40, fade_least_s = 10, fade_most_s = 60;
+static const double order_gain = 0.02, order_most = 1.4; /* of log(order); one late packet's part */
 
 /* Four points of the grid at once, which any processor that takt runs on does in one step. Sums are
  * kept by lane, since the compiler may not change the order in which they are added up. */
@@ -61,9 +74,12 @@ struct takt_target {
     uint32_t points;                                  /* of the grid, up to latency_ms_max */
     struct learner learner[LEARNERS];
     double wish_ms, at_ms;
+    double peak_ms, peak_before_ms, peak_age_ms; /* the latest of now and of the time before */
     double lambda_ms;
-    double packet_ms, table_lambda_ms; /* for which the tables are made */
-    uint32_t table_age;                /* packets */
+    float count[GRID + 1]; /* packets, by the points of the grid that were too short for them */
+    double counts, unit;   /* of all; what a packet counts now, as the past fades */
+    double order;          /* log of the quantile's order over late_ratio */
+    double packet_ms;      /* for which the tables are made */
 };
 
 /* ---- Life --------------------------------------------------------------------------------------
@@ -138,7 +154,10 @@ void takt_target_restart(struct takt_target *t)
         t->learner[k] = *first;
     t->wish_ms = t->at_ms = mean_ms;
     t->lambda_ms = t->cfg.lambda_ms;
-    t->packet_ms = 0;
+    t->packet_ms = t->peak_ms = t->peak_before_ms = t->peak_age_ms = 0;
+    memset(t->count, 0, sizeof t->count);
+    t->counts = t->order = 0;
+    t->unit = 1;
 }
 
 /* ---- A packet ----------------------------------------------------------------------------------
@@ -147,10 +166,8 @@ void takt_target_restart(struct takt_target *t)
 /* Tables for packets of this length and for lambda as it is. */
 static void make_tables(struct takt_target *t, double packet_ms)
 {
-    static const double paces[LEARNERS] = {4, 1, 0.25};
+    static const double paces[LEARNERS] = {8, 2, 0.5, 0.125};
     t->packet_ms = packet_ms;
-    t->table_lambda_ms = t->lambda_ms;
-    t->table_age = 0;
     for (int k = 0; k < LEARNERS; k++) {
         struct learner *l = &t->learner[k];
         double pace = paces[k] * fmin(1, packet_ms / full_packet_ms);
@@ -215,12 +232,46 @@ static double follow(double at_ms, double wish_ms, double late_ms, double packet
     return late_ms > at_ms ? wish_ms : fmax(at_ms - most_ms, fmin(at_ms + most_ms, wish_ms));
 }
 
-/* Lambda rises with each late packet and falls with each that is not, in the ratio that lets it
- * stay where just late_ratio of them are late. */
-static void ascend(struct takt_target *t, bool is_late)
+/* All counts are small again, and so is what the next packet counts. */
+static void shrink(struct takt_target *t)
 {
-    t->lambda_ms *= exp(ascent * ((is_late ? 1 : 0) - t->cfg.late_ratio));
-    t->lambda_ms = fmax(lambda_least_ms, fmin(lambda_most_ms, t->lambda_ms));
+    t->counts = 0;
+    for (uint32_t i = 0; i <= GRID; i++) {
+        t->count[i] = t->count[i] / (float)t->unit;
+        t->counts += (double)t->count[i];
+    }
+    t->unit = 1;
+}
+
+/* The least delay that was enough for all packets lately but for the share asked for. */
+static void keep_ratio(struct takt_target *t, uint32_t below, double late_ms, double packet_ms)
+{
+    double ratio = t->cfg.late_ratio, fade_s = fade_late / ratio * packet_ms * 1e-3;
+    t->order += order_gain * (ratio - (late_ms > t->at_ms ? 1 : 0));
+    t->order = fmax(-order_most, fmin(order_most, t->order));
+    t->unit *= 1 + packet_ms * 1e-3 / fmax(fade_least_s, fmin(fade_most_s, fade_s));
+    if (t->unit > 1e6)
+        shrink(t);
+    t->count[below] += (float)t->unit;
+    t->counts += t->unit;
+    double left = t->counts * fmin(0.5, ratio * exp(t->order));
+    uint32_t k = t->points;
+    while (k > 0 && (left -= (double)t->count[k]) >= 0)
+        k--;
+    t->wish_ms = (double)point_ms(t, k < t->points ? k : t->points - 1);
+    t->at_ms = follow(t->at_ms, t->wish_ms, late_ms, packet_ms);
+}
+
+/* The most that it is worth to wish for. */
+static double find_most(struct takt_target *t, double late_ms, double packet_ms)
+{
+    t->peak_age_ms += packet_ms;
+    if (t->peak_age_ms > peak_for_ms) {
+        t->peak_before_ms = t->peak_ms;
+        t->peak_ms = t->peak_age_ms = 0;
+    }
+    t->peak_ms = fmax(t->peak_ms, late_ms);
+    return fmax(t->peak_ms, t->peak_before_ms) + spare_ms;
 }
 
 void takt_target_update(struct takt_target *t, int64_t late_ns, int64_t packet_ns)
@@ -229,20 +280,24 @@ void takt_target_update(struct takt_target *t, int64_t late_ns, int64_t packet_n
     double packet_ms = fmax(0.1, fmin(120, (double)packet_ns * 1e-6));
     if (t->cfg.latency_ms > 0)
         return;
-    if (packet_ms != t->packet_ms ||
-        (++t->table_age >= TABLE_PACKETS && t->lambda_ms != t->table_lambda_ms))
-        make_tables(t, packet_ms);
     uint32_t below = points_below(t, late_ms);
+    if (t->cfg.late_ratio > 0) {
+        keep_ratio(t, below, late_ms, packet_ms);
+        return;
+    }
+    if (packet_ms != t->packet_ms)
+        make_tables(t, packet_ms);
     double weight = fmin(1, packet_ms / full_packet_ms), trusted = 0;
+    double most_ms = find_most(t, late_ms, packet_ms);
     for (int k = 0; k < LEARNERS; k++) {
         struct learner *l = &t->learner[k];
         double cost = l->at_ms / t->lambda_ms + (late_ms > l->at_ms ? 1 : 0);
         learn(l, t, below, (float)weight);
+        l->delay_ms = fmin(l->delay_ms, most_ms);
         l->at_ms = follow(l->at_ms, l->delay_ms, late_ms, packet_ms);
         l->trust *= exp(-trust_pace * weight * cost);
         trusted += l->trust;
     }
-    bool is_late = late_ms > t->at_ms;
     t->wish_ms = 0;
     for (int k = 0; k < LEARNERS; k++) {
         struct learner *l = &t->learner[k];
@@ -250,8 +305,6 @@ void takt_target_update(struct takt_target *t, int64_t late_ns, int64_t packet_n
         t->wish_ms += l->trust * l->delay_ms;
     }
     t->at_ms = follow(t->at_ms, t->wish_ms, late_ms, packet_ms);
-    if (t->cfg.late_ratio > 0)
-        ascend(t, is_late);
 }
 
 int64_t takt_target_delay_ns(const struct takt_target *t)

@@ -21,8 +21,8 @@ struct takt_target;
 /* A zero field takes its default. */
 struct takt_target_cfg {
     double lambda_ms;      /* 10..1e6, default 2000: 1 % late is worth 20 ms */
-    double late_ratio;     /* 1e-5..0.5: finds the lambda that leaves this share late, beginning
-                            * with lambda_ms; default: lambda_ms stays */
+    double late_ratio;     /* 1e-5..0.5: instead, the least delay that leaves this share late;
+                            * default: none, by lambda_ms */
     double latency_ms;     /* 0.01..1000: always this delay; default: found */
     double latency_ms_max; /* 1..1000, default 1000 */
 };
@@ -39,14 +39,13 @@ void takt_target_destroy(struct takt_target *t);
 void takt_target_restart(struct takt_target *t);
 
 /* A packet that lasts packet_ns arrived late_ns after the earliest time. Below 0 is taken as 0.
- * RT: yes (wait-free), O(grid): below a microsecond, and some ten when packet_ns changes or lambda
- * has moved, once in 64 packets at most. */
+ * RT: yes (wait-free), O(grid): below a microsecond, and some ten when packet_ns changes. */
 void takt_target_update(struct takt_target *t, int64_t late_ns, int64_t packet_ns);
 
 /* The delay wished for now; before the first packet, some 5 ms. RT: yes (wait-free), O(1). */
 int64_t takt_target_delay_ns(const struct takt_target *t);
 
-/* What one late packet costs now, in ms of delay. RT: yes (wait-free), O(1). */
+/* What one late packet costs, in ms of delay. RT: yes (wait-free), O(1). */
 double takt_target_lambda_ms(const struct takt_target *t);
 
 #endif

@@ -22,7 +22,8 @@ from program import (ENVIRONMENT, TAKT, Skip, check, equal, near, needs, one_lin
                      strict_json, test, tests_done)
 
 RECORDING = "/usr/share/sounds/alsa/Front_Center.wav"
-VERBS = ["devices", "meter", "tune", "spectrum", "beat", "play", "record", "run", "demo", "bench",
+VERBS = ["devices", "meter", "tune", "spectrum", "beat", "play", "record", "run", "demo", "send",
+         "recv", "key", "bench",
          "latency", "doctor", "sim", "check", "help"]
 chance = random.Random(1)
 
@@ -46,7 +47,9 @@ def option_names(verb):
     """Of its help: [("-i", "--in", "SOURCE"), ("", "--fast", "")]."""
     found = re.findall(r"^  (?:(-\w), )?(--[\w-]+)(?: ([A-Z]+))? ", run("help", verb).out, re.M)
     check(found, f"no options in the help of {verb}")
-    return found
+    only_named = " ".join(re.findall(r"^    (-.*)", run("help", verb).out, re.M))
+    return found + [(short, long, "") for short, long in
+                    re.findall(r"(?:(-\w), )?(--[\w-]+)", only_named)]
 
 
 # ---- Help ----------------------------------------------------------------------------------------

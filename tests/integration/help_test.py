@@ -21,8 +21,10 @@ VERBS = re.findall(r"^  takt (\w+)", run("help").out, re.M)
 
 def options(verb):
     """{"-i", "--in", …} of a verb's help."""
-    found = re.findall(r"^  (-\w)?(?:, )?(--[\w-]+)?(?: [A-Z]+)? ", run("help", verb).out, re.M)
-    return {name for pair in found for name in pair if name}
+    out = run("help", verb).out
+    found = re.findall(r"^  (-\w)?(?:, )?(--[\w-]+)?(?: [A-Z]+)? ", out, re.M)
+    only_named = " ".join(re.findall(r"^    (-.*)", out, re.M))
+    return {name for pair in found for name in pair if name} | set(re.findall(r"[\w-]+", only_named))
 
 
 EVERY_OPTION = set.union(*map(options, VERBS))
@@ -125,10 +127,12 @@ def completes(shell):
         equal(missing, set(), verb)
     equal(shell("takt run x.wav -f "), {"s16", "s24", "s32", "f32", "u8"})
     equal(shell("takt meter --latency l"), {"low"})
-    equal(shell("takt help rec"), {"record"})
+    equal(shell("takt help reco"), {"record"})
     check("gain=" in shell("takt run x.wav g"), "no effects")
     equal({w.replace("\\", "") for w in shell("takt play take")}, {"take one.wav", "take.flac"})
     equal(shell("takt meter -b "), set())
+    equal(shell("takt send host --codec "), {"L16", "L24", "opus", "x-f32"})
+    equal(shell("takt key "), {"new", "check"})
     for line in ("takt meter sim:vo", "takt run x.wav -i sim:vo"):
         equal({w.removeprefix("sim:") for w in shell(line)}, {"voice"}, line)
 

@@ -101,8 +101,9 @@ def strict_json(text):
 
 def run(*arguments, status=0, environment=None, **more):
     """Runs takt; its exit status has to be that."""
-    done = subprocess.run([TAKT, *arguments], stdin=subprocess.DEVNULL,
-                          **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+    done = subprocess.run([TAKT, *arguments],
+                          **{"stdin": None if "input" in more else subprocess.DEVNULL,
+                             "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
                              "timeout": TIMEOUT_S, "env": ENVIRONMENT | (environment or {}), **more})
     said = Said(arguments, done)
     equal(said.status, status, f"exit status of takt {arguments}, which said {said.err!r}")

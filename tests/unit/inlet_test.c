@@ -1,5 +1,6 @@
 #include "base/random.h"
 #include "fault.h"
+#include "hostile.h"
 #include "net/inlet.h"
 #include "station.h"
 #include "tap.h"
@@ -640,6 +641,50 @@ static void next_epoch_needs_no_trial(void)
     CHECK(close_rig(&g));
 }
 
+/* Recordings of epochs whose keys are given up take nothing from those that are in use. */
+static void old_epochs_do_not_displace_new_ones(void)
+{
+    static struct tape tapes[4];
+    CHECK(open_rig(&g, (struct takt_inlet_cfg){
+                           .key = &key, .formats = &l16, .formats_count = 1, .trials_per_s = 20}));
+    CHECK(station_open(&a, STATION_KEYED, &key, 7, 99));
+    for (uint32_t epoch = 0; epoch < 4; epoch++) {
+        CHECK(station_turn(&a, epoch));
+        record(&tapes[epoch], &a, 10);
+        replay(&g, &tapes[epoch]);
+    }
+    for (uint32_t epoch = 4; epoch < 10; epoch++) {
+        CHECK(station_turn(&a, epoch));
+        play(&g, &a, 10);
+    }
+    uint64_t before = g.packets;
+    for (int round = 0; round < 20; round++) {
+        replay(&g, &tapes[round % 4]);
+        play(&g, &a, 10);
+    }
+    CHECK_INT(g.packets, before + 200);
+    station_close(&a);
+    CHECK(close_rig(&g));
+}
+
+/* However many newcomers there are, so many keys a second are derived for them. */
+static void trials_are_bounded(void)
+{
+    CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = &key, .trials_per_s = 50}));
+    CHECK(station_open(&a, STATION_KEYED, &key, 7, 99));
+    size_t n = station_rtp(&a, datagram);
+    datagram[60] ^= 1;
+    for (int i = 0; i < 20000; i++, g.now_ns += MS / 10) {
+        datagram[8] = (uint8_t)(i >> 8);
+        datagram[9] = (uint8_t)i;
+        take(&g, datagram, n);
+    }
+    CHECK(counts_of(&g).forged >= 95 && counts_of(&g).forged <= 105);
+    CHECK_INT(counts_of(&g).untried, 20000 - counts_of(&g).forged);
+    station_close(&a);
+    CHECK(close_rig(&g));
+}
+
 static void bye_is_final(void)
 {
     CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = &key, .formats = &l16, .formats_count = 1}));
@@ -725,22 +770,35 @@ static void repair_brings_back_what_was_lost(void)
         CHECK(open_rig(&g, cfg));
         g.counted = 7;
         uint16_t first = a.seq;
+        uint8_t late[STATION_ROOM];
+        size_t late_bytes = 0;
+        uint64_t late_found = 0;
+        bool is_late = false;
         for (int block = 0; block < 50; block++) {
             if (block == 30)
                 CHECK(kind != STATION_KEYED || station_turn(&a, 1));
             for (int i = 0; i < 8; i++, g.now_ns += MS) {
                 size_t n = station_rtp(&a, datagram);
-                if (block == 0 || (i != block % 8 && i != (block * 3 + 1) % 8))
+                is_late = block % 2 && i == 7 && block % 8 != 7 && (block * 3 + 1) % 8 != 7;
+                if (is_late) {
+                    memcpy(late, datagram, n);
+                    late_bytes = n;
+                } else if (block == 0 || (i != block % 8 && i != (block * 3 + 1) % 8)) {
                     take(&g, datagram, n);
+                }
                 if (block == 0 && i == 1)
                     send_line(&g, &a);
             }
             for (uint32_t i = 0; i < 2; i++)
                 take(&g, datagram, station_repair(&a, i, i == 1, datagram));
+            uint64_t found = g.repaired;
+            if (is_late) /* the last of the block completes it */
+                take(&g, late, late_bytes);
+            late_found += g.repaired - found;
         }
         for (int i = 0; i < 400; i++)
             CHECK_INT(g.times[(uint16_t)(first + i)], 1);
-        CHECK(g.repaired > 70 && g.packets == 400);
+        CHECK(g.repaired > 70 && late_found > 20 && g.packets == 400);
         takt_inlet_read(g.in, 0, &state);
         CHECK_INT(state.repaired, g.repaired);
         CHECK_INT(state.lost, (int64_t)g.repaired);
@@ -896,10 +954,11 @@ static void capture_is_not_known_without_a_round_trip(void)
 {
     CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = &key, .ssrc = 5}));
     CHECK(station_open(&a, STATION_KEYED, &key, 7, 99));
-    a.asked = 12345;
     a.asked_ssrc = 5;
     for (int i = 0; i < 1000; i++) {
         play(&g, &a, 1);
+        a.asked = takt_ntp_middle(takt_ntp_from_ns(g.now_ns - 10 * MS));
+        a.asked_ns = g.now_ns;
         if (i % 100 == 1)
             take(&g, datagram,
                  station_rtcp(&a, STATION_LINE | STATION_SR | STATION_ANSWER, g.now_ns, datagram));
@@ -1005,13 +1064,99 @@ static void inlet_refuses_what_it_cannot_be(void)
         cfg.srtp_key = i == 1 ? &sdes : NULL;
         cfg.sources_max = i == 2 ? 17 : 0;
         cfg.formats_count = i == 3 ? 9 : 0;
-        cfg.silent_s = i == 4 ? NAN : i == 5 ? -1 : 0;
+        cfg.silent_s = i == 4 ? (double)NAN : i == 5 ? -1 : 0;
         cfg.packet_bytes_max = i == 6 ? 11 : 0;
         if (i == 7)
             cfg.packet = NULL;
         CHECK_INT(takt_inlet_create(&cfg, &in, &e), i ? TAKT_ERR_ARG : TAKT_OK);
         CHECK((in == NULL) == (i > 0));
         takt_inlet_destroy(in);
+    }
+}
+
+/* A story as tests/fuzz/inlet_fuzz.c tells it. */
+struct story {
+    size_t n;
+    uint8_t bytes[HOSTILE_MAX / 2];
+};
+
+static void tell(struct story *s, uint8_t op, const uint8_t *data, size_t n)
+{
+    s->bytes[s->n++] = op;
+    s->bytes[s->n++] = (uint8_t)(n >> 8);
+    s->bytes[s->n++] = (uint8_t)n;
+    if (data)
+        memcpy(s->bytes + s->n, data, n);
+    s->n += data ? n : 0;
+}
+
+/* Packets, a line, repair and a report, which are sealed by the target where they have to be. */
+static bool tell_all(struct story *s, uint8_t kind)
+{
+    enum { RAW, RTP, RTCP, PAUSE };
+    bool is_keyed = kind & 2;
+    s->n = 1;
+    s->bytes[0] = kind;
+    if (!station_open(&a, STATION_PLAIN, NULL, 7, 0))
+        return false;
+    for (int i = 0; i < 4; i++) {
+        size_t n = station_rtp_at(&a, 1000 * (int64_t)MS, datagram);
+        if (i == 2)
+            continue;
+        tell(s, is_keyed ? RTP : RAW, datagram, n);
+        if (i == 1)
+            tell(s, is_keyed ? RTCP : RAW, datagram,
+                 station_rtcp(&a, STATION_LINE | STATION_SR, 1000 * (int64_t)MS, datagram));
+    }
+    tell(s, PAUSE, NULL, 200);
+    tell(s, is_keyed ? RTP : RAW, datagram, station_repair(&a, 0, true, datagram));
+    tell(s, is_keyed ? RTCP : RAW, datagram, station_rtcp(&a, STATION_BYE, 0, datagram));
+    station_close(&a);
+    return s->n <= sizeof s->bytes;
+}
+
+static void hostile_bytes_break_nothing(void)
+{
+    static struct story stories[4];
+    struct hostile_seed seeds[4];
+    for (uint8_t kind = 0; kind < 4; kind++) {
+        CHECK(tell_all(&stories[kind], kind));
+        seeds[kind] = (struct hostile_seed){stories[kind].bytes, stories[kind].n};
+        LLVMFuzzerTestOneInput(stories[kind].bytes, stories[kind].n);
+    }
+    hostile_rounds(seeds, 4, 800);
+}
+
+/* The same hostile bytes as datagrams themselves, beside a stream that plays on. */
+static void mutated_packets_leave_a_stream_alone(void)
+{
+    struct takt_random r = takt_random_seed(12);
+    for (int kind = STATION_PLAIN; kind <= STATION_KEYED; kind++) {
+        CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = kind == STATION_KEYED ? &key : NULL}));
+        CHECK(station_open(&a, (enum station_kind)kind, &key, 7, 99));
+        play(&g, &a, 2);
+        send_line(&g, &a);
+        for (int i = 0; i < ROUNDS(20000); i++, g.now_ns += MS / 10) {
+            size_t n = i % 4   ? station_rtp(&a, datagram)
+                       : i % 8 ? station_line(&a, datagram)
+                               : station_repair(&a, 0, false, datagram);
+            uint64_t before = g.packets;
+            if (kind == STATION_KEYED) {
+                n = hostile_change(&r, datagram, n);
+                n = n < STATION_ROOM ? n : STATION_ROOM;
+            } else if (i % 4) { /* what is said of a plain stream is believed: not so its SSRC */
+                datagram[8 + takt_random_below(&r, 4)] ^= 0x55;
+            } else {
+                n = takt_random_below(&r, 12);
+            }
+            take_from(&g, datagram, n, 3);
+            CHECK(g.packets <= before + 1);
+            if (i % 50 == 0)
+                play(&g, &a, 1);
+        }
+        CHECK(g.begins == 1 && g.ends == 0);
+        station_close(&a);
+        CHECK(close_rig(&g));
     }
 }
 
@@ -1034,6 +1179,8 @@ int main(void)
     RUN(flood_changes_nothing);
     RUN(join_late_and_stay_away);
     RUN(next_epoch_needs_no_trial);
+    RUN(old_epochs_do_not_displace_new_ones);
+    RUN(trials_are_bounded);
     RUN(bye_is_final);
     RUN(sdes_key_is_enough);
     RUN(several_sources_have_places_of_their_own);
@@ -1044,5 +1191,7 @@ int main(void)
     RUN(plain_sources_get_no_report_unless_asked_for);
     RUN(inlet_without_memory_is_not_made);
     RUN(inlet_refuses_what_it_cannot_be);
+    RUN(hostile_bytes_break_nothing);
+    RUN(mutated_packets_leave_a_stream_alone);
     return tap_done();
 }

@@ -7,7 +7,8 @@ _takt_verbs() {
 }
 
 _takt_options() {
-    "$1" help "$2" 2>/dev/null | grep -oE '^  (-., )?--[a-z0-9-]+' | tr -d ' ' | tr , '\n'
+    "$1" help "$2" 2>/dev/null | sed -nE 's/^  ((-., )?--[a-z0-9-]+).*/\1/p; s/^    (-.*)/\1/p' |
+        tr -s ', ' '\n'
 }
 
 _takt_net_options() {
@@ -26,16 +27,19 @@ _takt_instruments() {
 _takt_candidates() {
     local takt=$1 verb=$2 before=$3 word=$4 is_net=$5
     case $before in
-    -f | --format) printf '%s\n' s16 s24 s32 f32 u8 ;;
-    --latency) printf '%s\n' low high ;;
-    --priority | --fade) echo off ;;
+    --codec) printf '%s\n' L16 L24 opus x-f32 ;;
+    --red | --repair) printf '%s\n' auto off ;;
+    --raw) printf '%s\n' f32 s16 s24 ;;
+    -f | --format) [[ $verb == recv ]] || printf '%s\n' s16 s24 s32 f32 u8 ;;
+    --latency) [[ $verb == recv ]] || printf '%s\n' low high ;;
+    --priority | --fade | --dscp) echo off ;;
     --mode) printf '%s\n' level loudness truepeak vu ppm-din ppm-nordic ppm-bbc ppm-ebu k20 k14 k12 correlation all ;;
     --bypass) printf '%s\n' silence dry ;;
     --a4) printf '%s\n' 415 440 442 443 ;;
     --instrument) _takt_instruments "$takt" ;;
     -i | --in | -o | --out) _takt_devices "$takt" && echo FILES ;;
     -r | --rate) printf '%s\n' 44100 48000 96000 ;;
-    -b | --block | -c | --channels | -t | --time | --seed | --load | --buffer | --wait | --hours | --scenario | --range | --bins | --target | --notes | --calibrate) ;;
+    -b | --block | -c | --channels | -t | --time | --seed | --load | --buffer | --wait | --hours | --scenario | --range | --bins | --target | --notes | --calibrate | --ptime | --bitrate | --rotate | --name | --from | --ttl | --mix | --late | --max-latency | --sender) ;;
     --blocks) printf '%s\n' 64,128,256 ;;
     --size) printf '%s\n' 1024 2048 4096 8192 ;;
     --hop) printf '%s\n' 50% 75% 256 512 ;;
@@ -43,7 +47,7 @@ _takt_candidates() {
     --scale) printf '%s\n' log linear ;;
     --bands) printf '%s\n' third octave ;;
     --average) printf '%s\n' none max mean ;;
-    --png | --html | --trace) echo FILES ;;
+    --png | --html | --sdp | --key-file | --passphrase-file | --trace) echo FILES ;;
     *)
         case $verb:$word in
         sim:-*) if [[ -n $is_net ]]; then _takt_net_options "$takt"; else _takt_options "$takt" sim; fi ;;
@@ -51,7 +55,8 @@ _takt_candidates() {
         help:*) _takt_verbs "$takt" ;;
         bench:*) echo gain= ;;
         check:*) compgen -c -- "$word"; echo FILES ;;
-        latency:* | doctor:*) ;;
+        latency:* | doctor:* | send:* | recv:*) ;;
+        key:*) [[ $before == key ]] && printf '%s\n' new check || echo FILES ;;
         sim:*) if [[ -z $is_net ]]; then echo net; elif [[ $before != --* ]]; then _takt_net_options "$takt"; fi ;;
         run:g*) echo gain= && echo FILES ;;
         run:p*) echo pipe: && echo FILES ;;

@@ -13,6 +13,7 @@ end
 function __takt_options
     takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (?:-., )?(--[a-z0-9-]+)(?: [A-Z]+)? +(.*)$' '$1\t$2'
     takt help (__takt_verb) 2>/dev/null | string replace -rf '^  (-.), --[a-z0-9-]+(?: [A-Z]+)? +(.*)$' '$1\t$2'
+    takt help (__takt_verb) 2>/dev/null | string match -r '^    -.*' | string match -ra -- '--?[a-z][a-z0-9-]*'
 end
 
 function __takt_is_net
@@ -38,7 +39,7 @@ function __takt_after
 end
 
 function __takt_verb_is
-    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority --fade --bypass -r --rate -b --block -c --channels -t --time --seed --blocks --load --html --png --buffer --wait --hours --scenario --size --hop --window --scale --range --bands --bins --average --mode --target --a4 --instrument --notes --calibrate
+    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority --fade --bypass -r --rate -b --block -c --channels -t --time --seed --blocks --load --html --png --buffer --wait --hours --scenario --size --hop --window --scale --range --bands --bins --average --mode --target --a4 --instrument --notes --calibrate --codec --red --repair --raw --dscp --sdp --key-file --passphrase-file --ptime --bitrate --rotate --name --from --ttl --mix --late --max-latency --sender
 end
 
 complete -c takt -n 'test (count (commandline -opc)) -eq 1' -f -a '(__takt_verbs)'
@@ -49,12 +50,17 @@ complete -c takt -n '__takt_verb_is meter tune spectrum beat devices run' -a '(_
 complete -c takt -n '__takt_verb_is run' -a 'gain= pipe:'
 complete -c takt -n '__takt_verb_is bench' -f -a 'gain='
 complete -c takt -n '__takt_verb_is check' -a '(__fish_complete_subcommand)'
+complete -c takt -n '__takt_verb_is send recv' -f
+complete -c takt -n '__takt_verb_is key; and __takt_after key' -f -a 'new check'
 complete -c takt -n '__takt_verb_is help' -f -a '(__takt_verbs)'
 complete -c takt -n '__takt_after -i --in -o --out' -a '(__takt_devices)'
-complete -c takt -n '__takt_after -f --format' -f -a 's16 s24 s32 f32 u8'
+complete -c takt -n '__takt_after --codec' -f -a 'L16 L24 opus x-f32'
+complete -c takt -n '__takt_after --red --repair' -f -a 'auto off'
+complete -c takt -n '__takt_after --raw' -f -a 'f32 s16 s24'
+complete -c takt -n '__takt_after -f --format; and test (__takt_verb) != recv' -f -a 's16 s24 s32 f32 u8'
 complete -c takt -n '__takt_after --mode' -f -a 'level loudness truepeak vu ppm-din ppm-nordic ppm-bbc ppm-ebu k20 k14 k12 correlation all'
-complete -c takt -n '__takt_after --latency' -f -a 'low high'
-complete -c takt -n '__takt_after --priority --fade' -f -a off
+complete -c takt -n '__takt_after --latency; and test (__takt_verb) != recv' -f -a 'low high'
+complete -c takt -n '__takt_after --priority --fade --dscp' -f -a off
 complete -c takt -n '__takt_after --bypass' -f -a 'silence dry'
 complete -c takt -n '__takt_after -r --rate' -f -a '44100 48000 96000'
 complete -c takt -n '__takt_after --blocks' -f -a '64,128,256'
@@ -66,4 +72,4 @@ complete -c takt -n '__takt_after --window' -f -a 'hann hamming blackman blackma
 complete -c takt -n '__takt_after --scale' -f -a 'log linear'
 complete -c takt -n '__takt_after --bands' -f -a 'third octave'
 complete -c takt -n '__takt_after --average' -f -a 'none max mean'
-complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed --load --buffer --wait --hours --scenario --range --bins --target --notes --calibrate' -f
+complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed --load --buffer --wait --hours --scenario --range --bins --target --notes --calibrate --ptime --bitrate --rotate --name --from --ttl --mix --late --max-latency --sender' -f

@@ -1,6 +1,7 @@
 /*
- * tests/unit/station.h - a sender made of wire/ alone, for the tests of an inlet: RTP, its repair
- * packets and its RTCP, plain or encrypted, with whatever is wrong about them that a test wants.
+ * tests/station.h - a sender made of wire/ alone, for the tests and the bench of an inlet: RTP, its
+ * repair packets and its RTCP, plain or encrypted, with whatever is wrong about them that a test
+ * wants.
  *
  *     station_open(&s, STATION_KEYED, &key, 7, takt_srtp_start(1000, 1));
  *     bytes = station_rtp(&s, datagram);       // the next packet of 1 ms
@@ -9,6 +10,7 @@
 #ifndef TAKT_TESTS_STATION_H
 #define TAKT_TESTS_STATION_H
 
+#include "base/random.h"
 #include "net/outlet.h"
 #include "wire/repair.h"
 #include "wire/rtcp.h"

@@ -1,0 +1,192 @@
+/*
+ * The whole way, in real time: a stream whose callback writes numbered frames to a sender, over
+ * this machine's loopback, to a receiver that a second stream's callback reads, 64-frame blocks on
+ * both sides, L24 in packets of 1 ms. Both devices are sim's, so nothing but takt adds delay.
+ *
+ *     bench-net_loopback [SECONDS [key]]
+ *
+ * The floor is what no program can go below: a block to capture, a packet to fill, a block to play.
+ * "latency_ms" is from a frame's capture to its conversion, by what both streams say of their
+ * blocks. "wrong" counts the frames that are not the next one sent, from the first one heard on,
+ * which are those that were resampled, too; "stalled" counts the blocks of either stream that the
+ * machine kept from being in time, whose frames are lost by nobody's fault but its own, with the
+ * wrong frames within a second of them in "wrong_stalled" instead.
+ *
+ * Bars: latency_ms within 1 ms of the floor, wrong 0, cpu_percent (all threads that sender and
+ * receiver have, and their calls in both callbacks) 3. Exit: 0 when they hold, 1 when not.
+ */
+#include "bench.h"
+
+#include <takt/takt.h>
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+enum { RATE = 48000, BLOCK = 64, BITS = 15, STEPS = 1 << BITS, RECORDS = 1 << 16 };
+static const double floor_ms = 1e3 * (2.0 * BLOCK / RATE) + 1, over_ms_max = 1, cpu_max = 3;
+
+struct bench {
+    struct takt_send *send;
+    struct takt_recv *recv;
+    /* When the block with this number was captured; its frames follow each other. */
+    _Atomic int64_t captured_ns[RECORDS];
+    _Atomic int64_t stalled_ns; /* when a block of either was late, last */
+    _Atomic uint64_t stalled;
+
+    uint64_t position; /* of what the sender wrote */
+    float left[BLOCK], right[BLOCK];
+
+    bool is_heard;
+    uint64_t next;
+    uint64_t frames, wrong, wrong_stalled, silent;
+    double *latency_ms;
+    size_t latencies, room;
+    int64_t send_ns, recv_ns; /* in the calls */
+};
+
+static void note_stall(struct bench *b, const struct takt_block *block)
+{
+    if (block->lost_frames == 0 && block->now_ns <= block->deadline_ns)
+        return;
+    atomic_store(&b->stalled_ns, block->now_ns);
+    atomic_fetch_add(&b->stalled, 1);
+}
+
+static enum takt_next speak(const struct takt_block *block, void *arg)
+{
+    struct bench *b = arg;
+    const float *planes[2] = {b->left, b->right};
+    note_stall(b, block);
+    if (block->lost_frames && block->position) {
+        takt_send_write(b->send, NULL, (uint32_t)block->lost_frames,
+                        block->in_first_ns - (int64_t)block->lost_frames * 1000000000 / RATE);
+        b->position += block->lost_frames;
+    }
+    atomic_store(&b->captured_ns[b->position / BLOCK % RECORDS], block->in_first_ns);
+    for (uint32_t i = 0; i < block->frames; i++) {
+        uint64_t n = b->position + i + 1; /* 0 is silence */
+        b->left[i] = (float)(n % STEPS) / STEPS;
+        b->right[i] = (float)(n / STEPS % STEPS) / STEPS;
+    }
+    int64_t before_ns = bench_now_ns();
+    takt_send_write(b->send, planes, block->frames, block->in_first_ns);
+    b->send_ns += bench_now_ns() - before_ns;
+    b->position += block->frames;
+    return TAKT_CONTINUE;
+}
+
+/* The number that stands in a frame; 0 for silence, and UINT64_MAX for what is none. */
+static uint64_t number_of(float left, float right)
+{
+    double low = (double)left * STEPS, high = (double)right * STEPS;
+    if (low != floor(low) || high != floor(high) || low < 0 || high < 0)
+        return UINT64_MAX;
+    return (uint64_t)low + (uint64_t)high * STEPS;
+}
+
+static void look(struct bench *b, const struct takt_block *block)
+{
+    bool is_stalled = block->now_ns - atomic_load(&b->stalled_ns) < 1000000000;
+    for (uint32_t i = 0; i < block->frames; i++) {
+        uint64_t n = number_of(block->out[0][i], block->out[1][i]);
+        if (!b->is_heard && (n == 0 || n == UINT64_MAX)) {
+            b->silent++;
+            continue;
+        }
+        bool is_next = !b->is_heard || n == b->next;
+        b->is_heard = true;
+        b->frames++;
+        b->wrong += !is_next && !is_stalled;
+        b->wrong_stalled += !is_next && is_stalled;
+        b->next = n && n != UINT64_MAX ? n + 1 : b->next + 1;
+        if (i == 0 && is_next && b->latencies < b->room) {
+            uint64_t at = n - 1;
+            int64_t first_ns = atomic_load(&b->captured_ns[at / BLOCK % RECORDS]);
+            double captured = (double)first_ns + (double)(at % BLOCK) * 1e9 / RATE;
+            b->latency_ms[b->latencies++] = ((double)block->out_first_ns - captured) * 1e-6;
+        }
+    }
+}
+
+static enum takt_next listen(const struct takt_block *block, void *arg)
+{
+    struct bench *b = arg;
+    note_stall(b, block);
+    int64_t before_ns = bench_now_ns();
+    takt_recv_read(b->recv, block->now_ns, block->out_first_ns, block->out, block->frames);
+    b->recv_ns += bench_now_ns() - before_ns;
+    look(b, block);
+    return TAKT_CONTINUE;
+}
+
+static int start(struct takt_stream_cfg cfg, struct takt_stream **out, struct takt_error *e)
+{
+    cfg.rate_hz = RATE;
+    cfg.block_frames = BLOCK;
+    int err = takt_stream_create(&cfg, out, e);
+    return err < 0 ? err : takt_stream_start(*out);
+}
+
+int main(int argc, char **argv)
+{
+    double seconds = argc > 1 ? atof(argv[1]) : 20;
+    bool is_secret = argc > 2 && !strcmp(argv[2], "key");
+    static struct bench b;
+    struct takt_key key = {{1, 2, 3}};
+    struct takt_stream *in = NULL, *out = NULL;
+    struct takt_error e;
+    b.room = (size_t)(seconds + 2) * RATE / BLOCK;
+    b.latency_ms = calloc(b.room, sizeof *b.latency_ms);
+    atomic_store(&b.stalled_ns, -1000000000);
+    if (!b.latency_ms ||
+        takt_recv_create(
+            &(struct takt_recv_cfg){.at = "127.0.0.1:25004", .key = is_secret ? &key : NULL},
+            &b.recv, &e) < 0 ||
+        takt_send_create(&(struct takt_send_cfg){.to = (const char *const[]){"127.0.0.1:25004"},
+                                                 .to_count = 1,
+                                                 .packet_ms = 1,
+                                                 .key = is_secret ? &key : NULL},
+                         &b.send, &e) < 0 ||
+        start((struct takt_stream_cfg){.out = {.device = "sim:", .channels = 2},
+                                       .process = listen,
+                                       .arg = &b},
+              &out, &e) < 0 ||
+        start((struct takt_stream_cfg){.in = {.device = "sim:", .channels = 2},
+                                       .process = speak,
+                                       .arg = &b},
+              &in, &e) < 0)
+        return takt_die(&e);
+    long long steal = bench_steal_ticks();
+    takt_sleep_ms((uint32_t)(seconds * 1e3));
+    struct takt_recv_stats heard;
+    struct takt_send_stats sent;
+    takt_recv_read_stats(b.recv, &heard);
+    takt_send_read_stats(b.send, &sent);
+    takt_stream_destroy(in);
+    takt_stream_destroy(out);
+    takt_send_destroy(b.send);
+    takt_recv_destroy(b.recv);
+
+    double p95 = bench_quantile(b.latency_ms, b.latencies, 0.95);
+    double p50 = bench_median(b.latency_ms, b.latencies);
+    double calls_s = (double)(b.send_ns + b.recv_ns) * 1e-9;
+    double cpu = 100 * (heard.cpu_s + sent.cpu_s + calls_s) / seconds;
+    bool holds = b.latencies > 0 && p50 - floor_ms <= over_ms_max && b.wrong == 0 && cpu <= cpu_max;
+    const struct takt_recv_source *s = &heard.source[0];
+    printf(
+        "{\"bench\":\"net_loopback\",\"seconds\":%g,\"encrypted\":%s,\"latency_ms\":{\"p50\":%.3f,"
+        "\"p95\":%.3f},\"floor_ms\":%.3f,\"over_ms\":%.3f,\"frames\":%llu,\"wrong\":%llu,"
+        "\"wrong_stalled\":%llu,\"stalled\":%llu,\"silent_s\":%.3f,\"cpu_percent\":%.2f,"
+        "\"calls_percent\":%.2f,\"exact\":%s,\"told_ms\":%.3f,\"target_ms\":%.3f,"
+        "\"delay_ms\":%.3f,\"late\":%llu,\"wake_us\":[%.0f,%.0f],\"steal_ticks\":%lld,"
+        "\"holds\":%s}\n",
+        seconds, is_secret ? "true" : "false", p50, p95, floor_ms, p50 - floor_ms,
+        (unsigned long long)b.frames, (unsigned long long)b.wrong,
+        (unsigned long long)b.wrong_stalled, (unsigned long long)b.stalled, (double)b.silent / RATE,
+        cpu, 100 * calls_s / seconds, s->exact ? "true" : "false", s->latency_ms, s->target_ms,
+        s->delay_ms, (unsigned long long)heard.counts.late, sent.wake_us[0], sent.wake_us[1],
+        bench_steal_ticks() - steal, holds ? "true" : "false");
+    free(b.latency_ms);
+    return holds ? 0 : 1;
+}

@@ -1,0 +1,72 @@
+#include "io/text_file.h"
+
+#include "base/fail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int takt_text_read(const char *path, char *out, size_t room, struct takt_error *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return takt_fail(e, errno == ENOENT ? TAKT_ERR_NOT_FOUND : TAKT_ERR_IO, errno,
+                         "cannot read %s", path);
+    size_t have = 0;
+    int why = 0;
+    while (have < room) {
+        ssize_t n = read(fd, out + have, room - have);
+        if (n < 0 && errno == EINTR)
+            continue;
+        why = n < 0 ? errno : 0;
+        if (n <= 0)
+            break;
+        have += (size_t)n;
+    }
+    char more;
+    bool is_longer = have == room && read(fd, &more, 1) > 0;
+    close(fd);
+    if (why)
+        return takt_fail(e, TAKT_ERR_IO, why, "cannot read %s", path);
+    if (is_longer)
+        return takt_fail(e, TAKT_ERR_FULL, 0, "%s is longer than %zu bytes", path, room);
+    return (int)have;
+}
+
+/* 0, or the errno of what failed. */
+static int write_all(int fd, const char *text, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t n = write(fd, text, bytes);
+        if (n < 0 && errno != EINTR)
+            return errno;
+        text += n > 0 ? n : 0;
+        bytes -= n > 0 ? (size_t)n : 0;
+    }
+    return fsync(fd) < 0 && errno != EINVAL ? errno : 0;
+}
+
+int takt_text_write(const char *path, const char *text, size_t bytes, bool is_secret,
+                    struct takt_error *e)
+{
+    char beside[PATH_MAX];
+    int length = snprintf(beside, sizeof beside, "%s.%d.new", path, (int)getpid());
+    if (length < 0 || (size_t)length >= sizeof beside)
+        return takt_fail(e, TAKT_ERR_IO, ENAMETOOLONG, "cannot write %s", path);
+    int fd =
+        open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, is_secret ? 0600 : 0666);
+    if (fd < 0)
+        return takt_fail(e, TAKT_ERR_IO, errno, "cannot write %s", path);
+    int why = write_all(fd, text, bytes);
+    if (close(fd) < 0 && !why)
+        why = errno;
+    if (!why && rename(beside, path) < 0)
+        why = errno;
+    if (!why)
+        return 0;
+    unlink(beside);
+    return takt_fail(e, TAKT_ERR_IO, why, "cannot write %s", path);
+}

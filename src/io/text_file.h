@@ -1,0 +1,23 @@
+/*
+ * io/text_file.h - small files: read whole, and written so that they are there whole or as before.
+ * Thread: any. RT: no.
+ */
+#ifndef TAKT_IO_TEXT_FILE_H
+#define TAKT_IO_TEXT_FILE_H
+
+#include "takt/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Reads up to room bytes and no NUL. Returns how many. Errors: TAKT_ERR_NOT_FOUND, TAKT_ERR_IO;
+ * TAKT_ERR_FULL: there are more. */
+int takt_text_read(const char *path, char *out, size_t room, struct takt_error *e);
+
+/* Puts the text there: into a file beside it, which then takes its name. Only its owner may read
+ * what is secret; the rest is as the umask has it. Returns 0. Errors: TAKT_ERR_IO, and path is as
+ * it was. */
+int takt_text_write(const char *path, const char *text, size_t bytes, bool is_secret,
+                    struct takt_error *e);
+
+#endif

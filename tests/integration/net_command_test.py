@@ -1,0 +1,438 @@
+"""takt send, recv and key: what they take and refuse, what comes through, and what they say of it.
+
+Usage: net_command_test.py TAKT
+"""
+import sys
+
+sys.dont_write_bytecode = True
+
+import math
+import os
+import random
+import re
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import time
+import xml.etree.ElementTree as tree
+
+import wav
+from program import (ENVIRONMENT, TAKT, Said, check, equal, near, needs, one_line, run, strict_json,
+                     test, tests_done, unless_stalled)
+
+HTML = "{http://www.w3.org/1999/xhtml}"
+NET = {"latency_ms", "target_ms", "late_ratio", "lost_ratio", "repaired_ratio", "concealed_ratio",
+       "drift_ppm", "packets", "kbit_s", "round_trip_ms"}
+chance = random.Random(7)
+
+
+def free_port():
+    """The first of three that nobody has."""
+    for _ in range(100):
+        port = chance.randrange(20000, 60000)
+        sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+        try:
+            for i, s in enumerate(sockets):
+                s.bind(("127.0.0.1", port + i))
+            return port
+        except OSError:
+            continue
+        finally:
+            for s in sockets:
+                s.close()
+    raise AssertionError("no free port")
+
+
+class Receiver:
+    """takt recv, running until it has told that it listens and until it is stopped."""
+
+    def __init__(self, port, *arguments, environment=None):
+        self.arguments = ["recv", f"127.0.0.1:{port}", *arguments]
+        self.process = subprocess.Popen([TAKT, *self.arguments], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        env=ENVIRONMENT | (environment or {}))
+        needle = f"{port:04X}"
+        for _ in range(500):  # until the kernel has its socket
+            with open("/proc/net/udp", encoding="ascii") as file:
+                if re.search(rf"^ *\d+: [0-9A-F]+:{needle} ", file.read(), re.M):
+                    return
+            if self.process.poll() is not None:
+                return
+            time.sleep(0.01)
+
+    def end(self, status=0):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.returncode, out = None, self.process.communicate(timeout=60)
+        return self._said(out, status)
+
+    def wait(self, status=0):
+        return self._said(self.process.communicate(timeout=60), status)
+
+    def _said(self, out, status):
+        done = subprocess.CompletedProcess(self.arguments, self.process.wait(), *out)
+        said = Said(self.arguments, done)
+        equal(said.status, status, f"exit status of takt {self.arguments}, which said {said.err!r}")
+        return said
+
+
+def over(port, send, recv, seconds="3"):
+    """One sender and one receiver; what both said."""
+    receiver = Receiver(port, "-t", seconds, *recv)
+    sent = run("send", f"127.0.0.1:{port}", *send)
+    return sent, receiver.wait()
+
+
+def make_key(name="k"):
+    run("key", "new", name, "-q")
+    return name
+
+
+def s24_noise(count, channels):
+    return [tuple(chance.randrange(-2**22, 2**22) for _ in range(channels)) for _ in range(count)]
+
+
+def common_run(sent, heard):
+    """How many frames of sent are in heard, one after another without a fault, at the most."""
+    width = 8
+    places = {tuple(heard[i:i + width]): i for i in range(len(heard) - width)}
+    best, at = 0, 0
+    while at + width < len(sent):
+        place = places.get(tuple(sent[at:at + width]))
+        if place is None:
+            at += width
+            continue
+        n = 0
+        while at + n < len(sent) and place + n < len(heard) and sent[at + n] == heard[place + n]:
+            n += 1
+        best, at = max(best, n), at + n + 1
+    return best
+
+
+# ---- Options -------------------------------------------------------------------------------------
+
+
+@test
+def bad_values_are_one_clear_line():
+    for verb, option, value in [
+            ("send", "--codec", "mp3"), ("send", "--ptime", "0"), ("send", "--ptime", "x"),
+            ("send", "--bitrate", "1k"), ("send", "--red", "4"), ("send", "--repair", "8"),
+            ("send", "--repair", "8+9"), ("send", "--ttl", "256"), ("send", "--dscp", "64"),
+            ("send", "--rotate", "0.5"), ("send", "--raw", "u8"), ("send", "--sdp", ""),
+            ("recv", "--latency", "12"), ("recv", "--latency", "3s"), ("recv", "--late", "60%"),
+            ("recv", "--max-latency", "0ms"), ("recv", "--mix", "17"), ("recv", "--format", "97")]:
+        words = ["127.0.0.1:9"] if verb == "send" else []
+        said = run(verb, *words, option, value, status=2)
+        check(f"takt: {verb}: {option}" in one_line(said), said.err)
+
+
+@test
+def what_cannot_be_together_is_told():
+    make_key()
+    for arguments, wanted in [
+            (["send"], "something is missing"),
+            (["send", "127.0.0.1:9", "--sdes"], "add --sdp"),
+            (["send", "127.0.0.1:9", "--plain", "--key-file", "k"], "only one of them"),
+            (["send", "127.0.0.1:9", "-i", "sim:voice", "--raw", "s16"], "add -i -"),
+            (["recv", "--key-file", "k", "--passphrase"], "only one of them"),
+            (["recv", "--latency", "9ms", "--late", "1%"], "only one of them"),
+            (["recv", "--raw", "s16"], "add -o -"),
+            (["recv", "1", "2"], "one word too many"),
+            (["key"], "something is missing"),
+            (["key", "mew", "x"], "did you mean new?"),
+            (["key", "new"], "something is missing")]:
+        check(wanted in one_line(run(*arguments, status=2)), arguments)
+
+
+@test
+def nothing_goes_beyond_this_machine_without_a_key():
+    said = run("send", "192.0.2.1", "-i", "sim:voice", "-t", "0.1", "--sdp", "x.sdp", status=2)
+    check("--plain" in said.err or "key" in said.err, said.err)
+    one_line(said)
+    check(not os.path.exists("x.sdp"), "a description of what was never sent")
+
+
+@test
+def a_send_that_fails_leaves_no_description():
+    for arguments in (["127.0.0.1:9", "-i", "nosuch.wav"], ["127.0.0.1:9", "--codec", "opus", "-i",
+                      "sim:voice", "--ptime", "3"]):
+        said = run("send", *arguments, "--sdp", "x.sdp", "-t", "0.1",
+                   status=1 if "nosuch.wav" in arguments else 2)
+        one_line(said)
+        check(not os.path.exists("x.sdp"), arguments)
+
+
+# ---- Keys ----------------------------------------------------------------------------------------
+
+
+@test
+def a_key_is_its_owners_and_stays_as_it_is():
+    run("key", "new", "k")
+    equal(stat.S_IMODE(os.stat("k").st_mode), 0o600)
+    with open("k", encoding="ascii") as file:
+        first = file.read()
+    check(re.fullmatch(r"takt-key-1 [0-9a-f]{64}\n", first), "no key")
+    check("k" in one_line(run("key", "new", "k", status=1)), "not which file")
+    with open("k", encoding="ascii") as file:
+        equal(file.read(), first)
+    for said in (run("key", "check", "k"), run("key", "new", "k2")):
+        check(first.split()[1] not in said.out, "it tells the key")
+    run("key", "new", "k3", "-q")
+    with open("k3", encoding="ascii") as file:
+        check(file.read() != first, "twice the same key")
+
+
+@test
+def a_key_that_cannot_be_used_is_told():
+    make_key()
+    os.chmod("k", 0o644)
+    check("chmod 600" in one_line(run("key", "check", "k", status=1)), "what to do")
+    check("chmod 600" in one_line(run("send", "127.0.0.1:9", "-i", "sim:voice", "--key-file", "k",
+                                      status=1)), "what to do")
+    with open("no", "w", encoding="ascii") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write("takt-key-1 00\n")
+    one_line(run("key", "check", "no", status=1))
+    one_line(run("key", "check", "nosuch", status=1))
+
+
+@test
+def a_short_or_missing_passphrase_is_told():
+    one_line(run("recv", "--passphrase", status=2, environment={"TAKT_PASSPHRASE": "short"}))
+    said = run("recv", "--passphrase", status=1)
+    check("TAKT_PASSPHRASE" in one_line(said), said.err)
+
+
+# ---- What comes through --------------------------------------------------------------------------
+
+
+@test
+def pcm_comes_through_sample_by_sample():
+    frames = s24_noise(72000, 2)
+    wav.write("in.wav", "s24", frames, channels=2)
+
+    def listen():
+        over(free_port(), ["-i", "in.wav", "--codec", "L24", "-q"],
+             ["-o", "out.wav", "--latency", "60ms", "-q"])
+        heard = wav.Read("out.wav")
+        equal((heard.name, heard.channels, heard.rate_hz), ("s24", 2, 48000))
+        check(common_run(frames, heard.frames) > 48000, "no second of it without a fault")
+    unless_stalled(listen)
+
+
+@test
+def opus_sounds_alike():
+    tone = [(round(8000 * math.sin(2 * math.pi * 440 * i / 48000)),) for i in range(96000)]
+    wav.write("in.wav", "s16", tone)
+
+    def listen():
+        sent, heard = over(free_port(), ["-i", "in.wav", "--codec", "opus", "--json"],
+                           ["-o", "out.wav", "--json"])
+        equal(sent.summary()["net"]["codec"], "opus")
+        equal(heard.summary()["net"]["sources"][0]["codec"], "opus")
+        samples = [f[0] / 2**23 for f in wav.Read("out.wav").frames]
+        loud = [i for i, s in enumerate(samples) if abs(s) > 0.1]
+        check(loud, "silence")
+        middle = samples[loud[0] + 24000:loud[0] + 24000 + 48000]
+        rms = math.sqrt(sum(s * s for s in middle) / len(middle))
+        near(20 * math.log10(rms / (8000 / 2**15 / math.sqrt(2))), 0, 0.5, "level in dB")
+        power = abs(sum(s * complex(math.cos(2 * math.pi * 440 * i / 48000),
+                                    math.sin(2 * math.pi * 440 * i / 48000))
+                        for i, s in enumerate(middle))) / len(middle) * math.sqrt(2)
+        near(power / rms, 1, 0.02, "how much of it is the tone")
+    unless_stalled(listen)
+
+
+@test
+def raw_frames_come_in_and_go_out():
+    data = b"".join(struct.pack("<hh", chance.randrange(-2**15, 2**15), i % 2**15)
+                    for i in range(48000))
+
+    def listen():
+        port = free_port()
+        receiver = Receiver(port, "-o", "-", "--raw", "s16", "--latency", "60ms", "-t", "2",
+                            "--json")
+        sent = run("send", f"127.0.0.1:{port}", "-i", "-", "--raw", "s16", "--codec", "L16",
+                   "--json", input=data)
+        equal(sent.summary()["raw"], {"format": "s16", "frames": 48000, "starved_frames": 0})
+        equal((sent.summary()["in"], sent.summary()["ended_by"]), ("-", "end of source"))
+        heard = receiver.wait()
+        lines = [strict_json(l) for l in heard.err.splitlines() if l.startswith("{")]
+        equal(lines[-1]["type"], "summary")
+        equal(len(heard.raw), lines[-1]["raw"]["frames"] * 4)
+        frames = [heard.raw[i:i + 4] for i in range(0, len(heard.raw), 4)]
+        wanted = [data[i:i + 4] for i in range(0, len(data), 4)]
+        check(common_run(wanted, frames) > 24000, "no half second of it without a fault")
+    unless_stalled(listen)
+
+
+@test
+def stdin_that_ends_within_a_frame_is_told():
+    said = run("send", "127.0.0.1:9", "-i", "-", "-q", status=1, input=bytes(9001))
+    check("within a frame" in said.err, said.err)
+
+
+@test
+def a_reader_that_leaves_ends_it_quietly():
+    port = free_port()
+    process = subprocess.Popen([TAKT, "recv", f"127.0.0.1:{port}", "-o", "-", "-t", "20", "-q"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=ENVIRONMENT)
+    process.stdout.read(4096)
+    process.stdout.close()
+    equal((process.stderr.read(), process.wait(timeout=15)), (b"", 0))
+    process.stderr.close()
+
+
+@test
+def a_key_plays_and_another_is_silent_with_one_line():
+    make_key("k"), make_key("other")
+    send = ["-i", "sim:tone=1000", "--key-file", "k", "-t", "1.5", "-q"]
+
+    def listen():
+        _, heard = over(free_port(), send, ["-o", "x.wav", "--key-file", "k", "--json"], "2.5")
+        net = heard.summary()["net"]
+        check(net["sources"][0]["encrypted"] and net["packets"] > 1000, net)
+        check(max(abs(f[0]) for f in wav.Read("x.wav").frames) > 2**18, "silence")
+    unless_stalled(listen)
+    for keys, word in [(["--key-file", "other"], "key"), ([], "encrypted")]:
+        _, heard = over(free_port(), send, ["-o", "x.wav", *keys, "--json"], "2")
+        told = heard.err.splitlines()
+        equal(len([l for l in told if word in l]), 1, told)
+        equal(len(told), 1, told)
+        refused = [l for l in heard.lines() if l["type"] == "refused"]
+        equal(len(refused), 1)
+        equal(f"takt: {refused[0]['text']}", told[0])
+        equal(max(abs(f[0]) for f in wav.Read("x.wav").frames), 0)
+        net = heard.summary()["net"]
+        equal((net["packets"], net["sources"], net["latency_ms"]["p50"]), (0, [], None))
+        check(net["refused"]["forged"] + net["refused"]["encrypted"] > 0, net["refused"])
+
+
+@test
+def a_passphrase_plays():
+    with open("phrase", "w", encoding="ascii") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write("correct horse battery staple\n")
+
+    def listen():
+        port = free_port()
+        receiver = Receiver(port, "-o", "x.wav", "--passphrase", "--json", "-t", "3",
+                            environment={"TAKT_PASSPHRASE": "correct horse battery staple"})
+        run("send", f"127.0.0.1:{port}", "-i", "sim:tone", "-t", "1", "-q", "--passphrase-file",
+            "phrase")
+        check(receiver.wait().summary()["net"]["packets"] > 500, "not heard")
+    unless_stalled(listen)
+
+
+@test
+def a_description_tells_others():
+    run("send", "127.0.0.1:9", "-i", "sim:voice", "-t", "0.2", "--sdp", "x.sdp", "--ptime", "1",
+        "-q")
+    with open("x.sdp", encoding="ascii") as file:
+        check("L24/48000" in file.read(), "no format")
+    run("send", "127.0.0.1:9", "-i", "sim:voice", "-t", "0.2", "--sdp", "s.sdp", "--sdes", "-q")
+    equal(stat.S_IMODE(os.stat("s.sdp").st_mode), 0o600)
+
+
+# ---- What is said --------------------------------------------------------------------------------
+
+
+@test
+def json_has_the_same_names_on_both_sides():
+    def listen():
+        sent, heard = over(free_port(), ["-i", "sim:voice", "-t", "2.5", "--json"],
+                           ["-o", "null:", "--json"], "3")
+        for said in (sent, heard):
+            summary = said.summary()
+            check(NET <= set(summary["net"]), NET - set(summary["net"]))
+            equal(set(summary["net"]["latency_ms"]) >= {"p50", "p95"}, True)
+            lines = [l for l in said.lines() if l["type"] == "net"]
+            check(len(lines) >= 15, f"{len(lines)} lines")
+            times = [l["time_s"] for l in lines]
+            equal(times, sorted(times))
+        net = heard.summary()["net"]
+        check(net["packets"] > 2000 and 0 < net["target_ms"] < 100, net)
+        check(0 < net["latency_ms"]["p50"] < 200, net["latency_ms"])
+        events = [e for e in heard.lines() if e["type"] == "source"]
+        equal([e["event"] for e in events], ["began", "ended"])
+        equal(len({(e["ssrc"], e["text"].split()[0]) for e in events}), 1, events)
+        net = sent.summary()["net"]
+        equal(net["packets"] > 2000 and len(net["listeners"]), 1)
+        equal(sent.summary()["verb"], "send")
+    unless_stalled(listen)
+
+
+@test
+def nobody_is_null_and_no_number():
+    net = run("recv", f"127.0.0.1:{free_port()}", "-o", "null:", "-t", "0.3",
+              "--json").summary()["net"]
+    for name in NET - {"packets", "kbit_s", "latency_ms"}:
+        equal(net[name], None, name)
+    equal((net["packets"], net["latency_ms"]["p95"], net["sources"]), (0, None, []))
+
+
+@test
+def a_taken_port_is_one_line():
+    port = free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", port))
+        one_line(run("recv", f"127.0.0.1:{port}", "-o", "x.wav", "-t", "1", status=1))
+
+
+@test
+def text_tells_of_latency_and_listeners():
+    sent, heard = over(free_port(), ["-i", "sim:voice", "-t", "2.2"], ["-o", "null:"], "2.6")
+    check(re.search(r"^ +1\.0 s  \d+ packets, \d+ kbit/s, repair ", sent.out, re.M), sent.out)
+    check(re.search(r"^ +1\.\d s  latency ", heard.out, re.M) or
+          re.search(r"^ +2\.\d s  latency ", heard.out, re.M) or "output ms from here" in heard.out,
+          heard.out)
+    check("network: " in sent.out and "network: " in heard.out, "no summary")
+    check(heard.err.startswith("takt: 127.0.0.1:"), heard.err)
+
+
+@test
+def page_is_whole_and_well_formed():
+    _, heard = over(free_port(), ["-i", "sim:voice", "-t", "1.5", "-q"],
+                    ["-o", "null:", "--html", "r.html", "--json"], "2")
+    equal(heard.summary()["html"], "r.html")
+    with open("r.html", encoding="utf-8") as file:
+        source = file.read()
+    for foreign in ("<script", "url(", "src=", "href=", "@import"):
+        check(foreign not in source, f"{foreign} in the page")
+    page = tree.fromstring(source)
+    equal({svg.get("id") for svg in page.iter(HTML + "svg") if svg.get("id")},
+          {"delay", "losses", "arrivals"})
+    check("nan" not in source and "inf " not in source, "no number in the picture")
+    paths = [p.get("d") for p in page.iter(HTML + "path") if p.get("d")]
+    check(any(d.count("L") > 5 for d in paths), "no curve")
+    equal([n for n in os.listdir() if n != "r.html"], [])
+
+
+@test
+def page_of_nobody_is_well_formed_too():
+    run("recv", f"127.0.0.1:{free_port()}", "-o", "null:", "-t", "0.3", "-q", "--html", "r.html")
+    with open("r.html", encoding="utf-8") as file:
+        page = tree.fromstring(file.read())
+    check("Nobody was heard" in "".join(page.itertext()), "no verdict")
+    said = run("recv", f"127.0.0.1:{free_port()}", "-o", "null:", "-t", "0.3", "--html",
+               "nosuch/r.html", status=1)
+    one_line(said)
+
+
+@test
+def other_programs_hear_it():
+    needs("ffmpeg")
+    port = free_port()
+    run("send", f"127.0.0.1:{port}", "-i", "sim:tone", "-t", "0.1", "--sdp", "x.sdp", "-q")
+    player = subprocess.Popen(["ffmpeg", "-v", "error", "-y", "-protocol_whitelist", "file,udp,rtp",
+                               "-i", "x.sdp", "-t", "1", "out.wav"], stdin=subprocess.DEVNULL)
+    time.sleep(1)
+    run("send", f"127.0.0.1:{port}", "-i", "sim:tone", "-t", "5", "-q")
+    equal(player.wait(timeout=30), 0)
+    check(os.path.getsize("out.wav") > 48000, "nothing was heard")
+
+
+tests_done()
