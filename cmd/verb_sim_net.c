@@ -56,7 +56,7 @@ static int help(void)
     print_infos(true);
     printf("\nWhat is sent, and how it is received:\n");
     print_infos(false);
-    printf("\n  --trace FILE   replay arrivals: lines \"arrival_ns rtp_timestamp\", at --rate HZ\n"
+    printf("\n  --trace FILE  replay arrivals: lines \"arrival_ns rtp_timestamp\", at --rate HZ\n"
            "  --seed N   --hours H   --scenario N   --json   -q, --quiet   -v, --verbose\n");
     return EXIT_OK;
 }

@@ -55,7 +55,8 @@ struct takt_simulate_net_info {
     bool is_fault;       /* else it says what is sent and how it is received */
 };
 
-/* By index, faults first; NULL behind the last one. Thread: any. RT: yes. */
+/* By index, faults first; NULL behind the last one. Valid until the thread ends. Thread: any.
+ * RT: no. */
 TAKT_API const struct takt_simulate_net_info *takt_simulate_net_info(uint32_t index);
 
 struct takt_simulate_net_report;

@@ -148,7 +148,7 @@ static void look_it_up(struct takt_lab_net *l, const struct takt_receiver_source
     double ago_ms = s->has_latency ? s->latency_ms : s->delay_ms + s->output_ms;
     int64_t near = l->frames - (int64_t)(ago_ms * 1e-3 * l->plan->format.rate_hz);
     if (l->trace)
-        near = ear->heard;
+        near = l->envelope_media;
     if (l->plan->out_block < TAKT_LAB_SOUND_KEY)
         return;
     ear->next = takt_lab_sound_find(l->sound, l->out[0], near);

@@ -424,6 +424,24 @@ static void show(struct takt_lab_net *l, const struct takt_simulate_net_report *
     r->cost_ms = r->delay_ms_mean + lambda_ms * r->late_ratio;
 }
 
+/* Packets on their way have come by now; but what was played when there was no sound any more says
+ * nothing. */
+static void take_back(struct takt_simulate_net_report *r,
+                      const struct takt_simulate_net_report *sounding)
+{
+    struct takt_recv_stats *st = &r->stats;
+    const struct takt_recv_counts of_source = st->source[0].counts;
+    st->source[0] = sounding->stats.source[0];
+    st->source[0].counts = of_source;
+    st->counts.heard_frames = sounding->stats.counts.heard_frames;
+    st->counts.concealed_frames = sounding->stats.counts.concealed_frames;
+    st->concealed_ratio = sounding->stats.concealed_ratio;
+    st->kbit_s = sounding->stats.kbit_s;
+    st->sources_count = sounding->stats.sources_count;
+    r->frames = sounding->frames;
+    r->seconds = sounding->seconds;
+}
+
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 static void end_stream(struct takt_lab_net *l)
@@ -487,25 +505,32 @@ static int run_stream(struct takt_lab_net *l, const struct takt_lab_net_job *job
                       struct takt_error *e)
 {
     const struct takt_simulate_net_report before = *l->report;
-    int64_t long_ns = (int64_t)(l->plan->seconds * 1e9), told_ns = l->start_ns + second_ns;
+    struct takt_simulate_net_report sounding = before; /* as it was when sound ended */
+    int64_t end_ns = l->start_ns + (int64_t)(l->plan->seconds * 1e9);
+    int64_t told_ns = l->start_ns + second_ns;
     int err = begin_stream(l, e);
-    while (err >= 0 && !l->report->broken && l->now_ns < l->start_ns + long_ns + drain_ns) {
-        err = pull(l, l->now_ns < l->start_ns + long_ns, e);
+    while (err >= 0 && !l->report->broken && !*stopped && l->now_ns < end_ns + drain_ns) {
+        bool sends = l->now_ns < end_ns;
+        err = pull(l, sends, e);
+        if (err >= 0 && sends && l->now_ns >= end_ns) {
+            show(l, &before);
+            sounding = *l->report;
+        }
         if (err < 0 || l->now_ns < told_ns)
             continue;
         told_ns += second_ns;
         takt_lab_net_check_second(l);
-        if (!job->tells_seconds || !l->cfg->progress)
-            continue;
-        show(l, &before);
-        *stopped = !l->cfg->progress(l->report, l->cfg->arg);
-        takt_lab_net_check_start(l); /* what progress has kept is not ours */
-        if (*stopped)
-            break;
+        if (sends && job->tells_seconds && l->cfg->progress) {
+            show(l, &before);
+            *stopped = !l->cfg->progress(l->report, l->cfg->arg);
+            takt_lab_net_check_start(l); /* what progress has kept is not ours */
+        }
     }
     show(l, &before);
-    if (err >= 0 && !l->report->broken && !*stopped)
+    if (err >= 0 && !l->report->broken && !*stopped) {
         takt_lab_net_check_end(l);
+        take_back(l->report, &sounding);
+    }
     return err;
 }
 

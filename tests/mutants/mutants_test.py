@@ -1,9 +1,9 @@
-"""Does takt sim find engine bugs that were planted on purpose?
+"""Do takt sim and takt sim net find bugs that were planted on purpose?
 
 Usage: mutants_test.py SOURCE_ROOT BUILD [NAME...]
 
 Each patch beside this file plants one bug; its header says what, and with which seed and how many
-virtual hours it has to be found. The sources are copied to BUILD, which is used again the next time
+virtual hours it has to be found, "net" before the seed where takt sim net has to. The sources are copied to BUILD, which is used again the next time
 so that little is built anew, and each patch is applied there, built, and taken back. takt sim has to
 break an invariant, and the replay that it names has to break the same one at the same step.
 """
@@ -19,8 +19,8 @@ import subprocess
 
 ROOT, BUILD = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 TREE, OUT = os.path.join(BUILD, "tree"), os.path.join(BUILD, "build")
-FAILURE = re.compile(r"^takt: sim: seed (\d+) scenario (\d+) step (\d+): (.*); "
-                     r"replay with: takt sim (--seed \d+ --scenario \d+)$", re.M)
+FAILURE = re.compile(r"^takt: sim(?: net)?: seed (\d+) scenario (\d+) (?:step|at) ([\d.]+)(?: s)?: (.*); "
+                     r"replay with: takt sim (?:net )?(--seed \d+ --scenario \d+)$", re.M)
 COPIED = ("include", "src", "cmd", "examples", "man", "tools/completion")
 
 
@@ -87,23 +87,23 @@ def patch(path, *options):
 
 def budget(path):
     with open(path, encoding="utf-8") as file:
-        return re.search(r"^Budget: seed (\d+), ([\d.]+) hours$", file.read(), re.M).groups()
+        return re.search(r"^Budget: (net )?seed (\d+), ([\d.]+) hours$", file.read(), re.M).groups()
 
 
-def sim(*options):
+def sim(net, *options):
     # Its library is found through the program's own path.
-    return run(os.path.join(OUT, "takt"), "sim", "-q", *options, seconds=300)
+    return run(os.path.join(OUT, "takt"), "sim", *(["net"] if net else []), "-q", *options, seconds=300)
 
 
 def check(path):
     """None when the bug was found and replays; else why not."""
-    seed, hours = budget(path)
-    done = sim("--seed", seed, "--hours", hours)
+    net, seed, hours = budget(path)
+    done = sim(net, "--seed", seed, "--hours", hours)
     found = FAILURE.search(done.stdout)
     if done.returncode != 1 or not found:
         return f"not found within {hours} hours of seed {seed}: {done.stdout[-300:]}"
-    print(f"# scenario {found[2]} step {found[3]}: {found[4]}")
-    again = FAILURE.search(sim(*found[5].split()).stdout)
+    print(f"# scenario {found[2]} at {found[3]}: {found[4]}")
+    again = FAILURE.search(sim(net, *found[5].split()).stdout)
     if not again or again.groups() != found.groups():
         return f"the replay is another: {again and again[0]}"
     return None
@@ -113,13 +113,15 @@ def main():
     names = patches()
     lay_tree()
     failed = 0
-    print(f"1..{len(names) + 1}")
-    clean = sim("--seed", "1", "--hours", "0.5")
-    failed += clean.returncode != 0
-    print(f"{'ok' if clean.returncode == 0 else 'not ok'} 1 - nothing is found where no bug is planted")
-    if clean.returncode:
-        print(f"# {clean.stdout[-300:]}")
-    for number, (name, path) in enumerate(names, 2):
+    print(f"1..{len(names) + 2}")
+    for number, net in enumerate((False, True), 1):
+        clean = sim(net, "--seed", "1", "--hours", "0.5")
+        failed += clean.returncode != 0
+        print(f"{'ok' if clean.returncode == 0 else 'not ok'} {number} - nothing is found "
+              f"where no bug is planted{' in the net' if net else ''}")
+        if clean.returncode:
+            print(f"# {clean.stdout[-300:]}")
+    for number, (name, path) in enumerate(names, 3):
         why = None
         applied = patch(path)
         if applied.returncode:
