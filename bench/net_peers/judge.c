@@ -26,6 +26,7 @@ enum {
 };
 
 static const double ns_a_frame = 1e9 / JUDGE_RATE;
+static const double late_ns = 1e6, jump_ns = 5e5, stirred_ns = 150e6;
 static const double silence_rms = 1e-4, level_fold = 2;
 static const double coarse = 0.6; /* what is so alike at every other lag is looked at closely */
 static const double pi = 3.14159265358979323846;
@@ -36,6 +37,7 @@ struct line {
     double *energy; /* [length + 1]: of all before */
     bool *is_there; /* [length / block_frames] */
     double *ns;     /* [length / block_frames]: when the block began */
+    size_t *stalls; /* [length / block_frames + 1]: in all blocks before */
     int64_t length;
     uint32_t block_frames;
 };
@@ -49,23 +51,27 @@ struct match {
 
 void judge_noise(float *out, size_t frames, uint64_t seed, int channel)
 {
-    double taps[TAPS], past[TAPS] = {0};
+    enum { CHUNK = 1024 };
+    float taps[TAPS], chunk[CHUNK], white[CHUNK + TAPS] = {0};
     double low = 200.0 / JUDGE_RATE, high = 6000.0 / JUDGE_RATE, power = 0;
     for (int i = 0; i < TAPS; i++) {
         double t = i - TAPS / 2, window = 0.5 + 0.5 * cos(2 * pi * t / TAPS);
         double ideal =
             t == 0 ? 2 * (high - low) : (sin(2 * pi * high * t) - sin(2 * pi * low * t)) / (pi * t);
-        taps[i] = ideal * window;
-        power += taps[i] * taps[i];
+        taps[i] = (float)(ideal * window);
+        power += ideal * window * ideal * window;
     }
+    float scale = (float)(0.1 / sqrt(power / 3)); /* a uniform number's power is a third */
     struct takt_random r = takt_random_seed(seed * 2 + (uint64_t)channel);
-    double scale = 0.1 / sqrt(power / 3); /* a uniform number's power is a third */
-    for (size_t i = 0, at = 0; i < frames; i++, at = at + 1 == TAPS ? 0 : at + 1) {
-        past[at] = 2 * takt_random_unit(&r) - 1;
-        double sum = 0;
-        for (size_t k = 0; k < TAPS; k++)
-            sum += taps[k] * past[at >= k ? at - k : at + TAPS - k];
-        out[i] = (float)(scale * sum);
+    for (size_t at = 0; at < frames; at += CHUNK) {
+        memset(chunk, 0, sizeof chunk);
+        for (int i = 0; i < CHUNK; i++)
+            white[TAPS + i] = scale * (float)(2 * takt_random_unit(&r) - 1);
+        for (int k = 0; k < TAPS; k++)
+            for (int i = 0; i < CHUNK; i++)
+                chunk[i] += taps[k] * white[i + k];
+        memcpy(out + at, chunk, (frames - at < CHUNK ? frames - at : CHUNK) * sizeof *out);
+        memmove(white, white + CHUNK, TAPS * sizeof *white);
     }
 }
 
@@ -77,13 +83,14 @@ static void free_line(struct line *l)
     free(l->energy);
     free(l->is_there);
     free(l->ns);
+    free(l->stalls);
 }
 
 static void lay_out_times(struct line *l, const struct judge_side *s)
 {
     int64_t count = l->length / s->block_frames, first = s->block[0].frame;
     for (size_t i = 0; i < s->blocks; i++) {
-        double least = INFINITY;
+        double least = (double)INFINITY;
         for (size_t k = i; k < i + AHEAD && k < s->blocks; k++)
             least = fmin(least, (double)(s->block[k].ns - s->block[0].ns) -
                                     (double)(s->block[k].frame - first) * ns_a_frame);
@@ -91,6 +98,21 @@ static void lay_out_times(struct line *l, const struct judge_side *s)
         int64_t to = i + 1 < s->blocks ? (s->block[i + 1].frame - first) / s->block_frames : count;
         for (int64_t b = from; b < to; b++)
             l->ns[b] = least + (double)(b * s->block_frames) * ns_a_frame;
+    }
+}
+
+static void lay_out_stalls(struct line *l, const struct judge_side *s)
+{
+    int64_t count = l->length / l->block_frames;
+    double period = l->block_frames * ns_a_frame;
+    for (size_t i = 0; i < s->blocks; i++) {
+        int64_t b = (s->block[i].frame - s->block[0].frame) / l->block_frames;
+        l->stalls[b + 1] = (double)(s->block[i].ns - s->block[0].ns) - l->ns[b] > late_ns;
+    }
+    for (int64_t b = 0; b < count; b++) {
+        bool jumps = b > 0 && l->ns[b] - l->ns[b - 1] > period + jump_ns;
+        bool is_one = l->stalls[b + 1] || jumps || !l->is_there[b];
+        l->stalls[b + 1] = l->stalls[b] + is_one;
     }
 }
 
@@ -105,7 +127,8 @@ static bool lay_out(struct line *l, const struct judge_side *s)
     l->energy = calloc(length + 1, sizeof *l->energy);
     l->is_there = calloc(count, sizeof *l->is_there);
     l->ns = calloc(count, sizeof *l->ns);
-    if (!l->x || !l->energy || !l->is_there || !l->ns)
+    l->stalls = calloc(count + 1, sizeof *l->stalls);
+    if (!l->x || !l->energy || !l->is_there || !l->ns || !l->stalls)
         return false;
     for (size_t i = 0; i < s->blocks; i++) {
         int64_t at = s->block[i].frame - s->block[0].frame;
@@ -115,6 +138,7 @@ static bool lay_out(struct line *l, const struct judge_side *s)
     for (size_t i = 0; i < length; i++)
         l->energy[i + 1] = l->energy[i] + (double)l->x[i] * (double)l->x[i];
     lay_out_times(l, s);
+    lay_out_stalls(l, s);
     return true;
 }
 
@@ -135,6 +159,30 @@ static double time_of(const struct line *l, double at)
     int64_t count = l->length / l->block_frames, b = (int64_t)floor(at / l->block_frames);
     b = b < 0 ? 0 : b >= count ? count - 1 : b;
     return l->ns[b] + (at - (double)(b * l->block_frames)) * ns_a_frame;
+}
+
+/* The first block that began at ns or later. */
+static size_t block_at(const struct line *l, double ns)
+{
+    size_t low = 0, high = (size_t)(l->length / l->block_frames);
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (l->ns[middle] < ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_calm(const struct line *l, double ns)
+{
+    return l->stalls[block_at(l, ns)] == l->stalls[block_at(l, ns - stirred_ns)];
+}
+
+static size_t stalls_from(const struct line *l, double ns)
+{
+    return l->stalls[l->length / l->block_frames] - l->stalls[block_at(l, ns)];
 }
 
 static double energy_of(const struct line *l, int64_t at)
@@ -207,7 +255,7 @@ static double best_anywhere(const struct line *sent, const struct line *heard, i
 static struct match find(const struct line *sent, const struct line *heard, int64_t at,
                          double threshold, const int64_t range[2], double last)
 {
-    struct match m = {NAN, 0};
+    struct match m = {(double)NAN, 0};
     double lag, c = 0;
     int64_t near = isnan(last) ? 0 : (int64_t)lround(last);
     if (!isnan(last))
@@ -259,7 +307,7 @@ static void settle(const struct match *m, char *marks, size_t count, double *scr
 static void leave_out_unsent(const struct line *sent, const struct match *m, char *marks,
                              size_t count, int64_t first)
 {
-    double lag = NAN;
+    double lag = (double)NAN;
     for (size_t i = 0; i < count; i++) {
         if (marks[i] == '.')
             lag = m[i].lag;
@@ -269,13 +317,21 @@ static void leave_out_unsent(const struct line *sent, const struct match *m, cha
     }
 }
 
-/* The time from a block's beginning on the one server to the next on the other, at the end. */
-static double floor_ms(const struct line *sent, const struct line *heard, double apart_ns)
+/* From a block's beginning on the one server to the next on the other, ms: the median, for after an
+ * overload a server begins its blocks at other times. */
+static double floor_ms(const struct line *sent, const struct line *heard, double apart_ns,
+                       int64_t first, size_t count, double *scratch)
 {
-    double period = sent->block_frames * ns_a_frame;
-    double ns = heard->ns[heard->length / heard->block_frames - 1] + apart_ns -
-                sent->ns[sent->length / sent->block_frames - 1];
-    return (ns - period * floor(ns / period)) / 1e6;
+    for (size_t i = 0; i < count; i++) {
+        int64_t at = first + (int64_t)i * JUDGE_FRAME;
+        double ns = heard->ns[at / heard->block_frames] + apart_ns;
+        size_t next = block_at(sent, ns);
+        double since = next ? ns - sent->ns[next - 1] : 0;
+        double period = sent->block_frames * ns_a_frame;
+        scratch[i] = (since - period * floor(since / period)) / 1e6;
+    }
+    qsort(scratch, count, sizeof *scratch, compare);
+    return quantile_of_sorted(scratch, count, 0.5);
 }
 
 static void sum_up(const struct line *sent, const struct line *heard, const struct match *m,
@@ -288,7 +344,12 @@ static void sum_up(const struct line *sent, const struct line *heard, const stru
         v->unheard += marks[i] == '-';
         v->silent += marks[i] == '0';
         v->wrong += marks[i] == 'x' || marks[i] == '0';
-        double at = (double)(first + (int64_t)i * JUDGE_FRAME);
+        double at = (double)(first + (int64_t)i * JUDGE_FRAME), end = at + JUDGE_FRAME;
+        if (marks[i] != '-' && is_calm(heard, time_of(heard, end)) &&
+            is_calm(sent, time_of(heard, end) + apart_ns)) {
+            v->calm++;
+            v->calm_wrong += marks[i] != '.';
+        }
         if (marks[i] == '.')
             scratch[right++] = (time_of(heard, at) + apart_ns - time_of(sent, at - m[i].lag)) / 1e6;
     }
@@ -296,7 +357,9 @@ static void sum_up(const struct line *sent, const struct line *heard, const stru
     v->p50_ms = quantile_of_sorted(scratch, right, 0.5);
     v->p95_ms = quantile_of_sorted(scratch, right, 0.95);
     v->max_ms = quantile_of_sorted(scratch, right, 1);
-    v->floor_ms = floor_ms(sent, heard, apart_ns);
+    double from = time_of(heard, (double)first);
+    v->stalls = stalls_from(heard, from) + stalls_from(sent, from + apart_ns);
+    v->floor_ms = floor_ms(sent, heard, apart_ns, first, count, scratch);
 }
 
 static void judge_lines(const struct line *sent, const struct line *heard, double apart_ns,
@@ -307,11 +370,11 @@ static void judge_lines(const struct line *sent, const struct line *heard, doubl
     double zero = -apart_ns / ns_a_frame; /* the lag of no delay */
     int64_t range[2] = {(int64_t)floor(zero - BEFORE_MS * JUDGE_RATE / 1e3),
                         (int64_t)ceil(zero + ms * JUDGE_RATE / 1e3)};
-    double last = NAN;
+    double last = (double)NAN;
     for (size_t i = 0; i < count; i++) {
         int64_t at = first + (int64_t)i * JUDGE_FRAME;
         bool is_silent = energy_of(heard, at) < JUDGE_FRAME * silence_rms * silence_rms;
-        m[i] = (struct match){NAN, 0};
+        m[i] = (struct match){(double)NAN, 0};
         marks[i] = !is_whole(heard, at) ? '-' : is_silent ? '0' : 'x';
         if (marks[i] == 'x')
             m[i] = find(sent, heard, at, cfg->threshold, range, last);

@@ -9,6 +9,10 @@
  * of the frames within 100 ms on both sides, one in five at least has the same, to 0.5 ms. So a
  * silence, a gap, a seam, sound that was made up or played twice, and a delay that lasts for 40 ms
  * only are wrong; sound that goes on for good with another delay, or is resampled slowly, is right.
+ *
+ * A stall is a block that a server began 1 ms late or more, or that it left out. What a tool makes
+ * of it is the machine's doing as much as the tool's, so the frames after it are told apart.
+ *
  * Alike means a correlation of `threshold` at least, and a level within 6 dB of the median level.
  */
 #ifndef TAKT_BENCH_JUDGE_H
@@ -44,11 +48,14 @@ struct judge_cfg {
 struct judge_verdict {
     size_t frames; /* that were judged */
     size_t wrong;
-    size_t silent;                 /* of the wrong: without any sound */
-    size_t unheard;                /* left out, because the bench itself missed a block of them */
+    size_t silent;           /* of the wrong: without any sound */
+    size_t unheard;          /* left out, because the bench itself missed a block of them */
+    size_t calm, calm_wrong; /* of the frames: those without a stall of the machine in the 150 ms
+                              * before, on either host; and the wrong ones among them */
+    size_t stalls;           /* on both hosts, in the time that was judged */
     double p50_ms, p95_ms, max_ms; /* of those that were right; 0 when there are none */
-    double floor_ms; /* from a block of the one server to the next of the other: no tool whose
-                      * packets are whole blocks can be faster */
+    double floor_ms; /* from a block of the one server to the next of the other, the median: no tool
+                      * whose packets are whole blocks can be faster */
     char *marks;     /* a letter for each frame: '.' right, 'x' wrong, '0' silent, '-' unheard */
     size_t marks_room;
 };
