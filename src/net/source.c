@@ -37,6 +37,7 @@ static const int64_t pressed_for_ns = 2000000000, calm_for_ns = 60000000000,
                      peak_for_ns = 120000000000;
 static const double comfort_ns = 1e6; /* the most that is added to cover the latest packet, */
 static const double above_ns = 0.1e6; /* which it then is above that */
+static const int back_part = 50;      /* of a second: after so long concealment fades */
 static const double outage_ns = 5e8, on_time_ns = 1e5;
 static const int64_t outage_over_ns = 250000000;
 static const double settled_ns = 5e9, shrink_most_ns = 0.25e6;
@@ -87,6 +88,7 @@ struct takt_source {
     int64_t learnt[LEARNT]; /* numbers of packets whose lateness has been counted, by number */
     bool is_out;            /* packets come that an outage held up */
     int64_t out_ns;
+    double late_newest_ns; /* of the one that came last */
     bool is_pressed;
     int64_t pressed_at_ns; /* when one was late */
 
@@ -399,6 +401,7 @@ static void learn_late(struct takt_source *s, int64_t seq, int64_t arrival_ns, i
     *learnt = seq;
     int64_t late_ns = arrival_ns - takt_envelope_due(&s->envelope, media);
     late_ns = late_ns > 0 ? late_ns : 0;
+    s->late_newest_ns = (double)late_ns;
     if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
         return;
     takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / codec_of(s)->rate_hz));
@@ -656,6 +659,19 @@ static double find_place(struct takt_source *s, int64_t play_ns)
     return error_now(s, play_ns);
 }
 
+/* Nothing has been heard for a while, and what comes now is too late as well: the path has become
+ * longer. Better to hear it later than not; the target will say how long that is worth it. */
+static void come_back(struct takt_source *s, int64_t play_ns)
+{
+    int64_t hidden = takt_playout_hidden(s->voice[s->format].playout);
+    double delay_ns = fmin(s->late_newest_ns + spare_ns, most_ns(s));
+    if (hidden * back_part < codec_of(s)->rate_hz || s->late_newest_ns <= s->delay_ns ||
+        delay_ns <= s->delay_ns)
+        return;
+    s->delay_ns = delay_ns;
+    jump(s, error_now(s, play_ns));
+}
+
 /* All that is known of a path after the first moment: the place to begin at, or the one to go on
  * at, is found anew. */
 static void end_learning(struct takt_source *s, int64_t play_ns, int64_t ahead_ns)
@@ -769,6 +785,7 @@ void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, 
     double between = between_ns(s, ahead_ns);
     s->delay_ns -= between - s->ahead_ns;
     s->ahead_ns = between;
+    come_back(s, play_ns);
     double error = find_place(s, play_ns);
     s->error = error;
     s->is_pressed = s->is_pressed && s->arrival_ns - s->pressed_at_ns < pressed_for_ns;
