@@ -31,6 +31,7 @@ struct takt_playout {
     bool is_helped;
     int64_t asked;  /* for help: up to where */
     bool is_heard;  /* there was sound since it began */
+    int64_t hidden; /* for so many frames */
     bool is_hidden; /* what is at the head stands in for what is not there */
     struct takt_playout_counts counts;
 };
@@ -99,7 +100,7 @@ void takt_playout_destroy(struct takt_playout *p)
 void takt_playout_begin(struct takt_playout *p, int64_t media)
 {
     p->from = -TAKT_PLAYOUT_KEPT;
-    p->head = p->asked = 0;
+    p->head = p->asked = p->hidden = 0;
     p->shift = media;
     p->is_heard = p->is_hidden = false;
     p->counts = (struct takt_playout_counts){0};
@@ -194,6 +195,7 @@ static int64_t play(struct takt_playout *p, struct takt_jitter *j,
     bool is_free = wish && is_silent(p, planes, frames);
     p->is_heard = true;
     p->is_hidden = false;
+    p->hidden = 0;
     p->head += frames;
     p->counts.heard_frames += frames;
     ask(p);
@@ -243,6 +245,7 @@ static int64_t hide(struct takt_playout *p, uint32_t frames, int64_t known, int6
         frames = conceal_opus(p, planes, frames);
     }
     p->is_hidden = p->is_heard;
+    p->hidden += frames;
     p->counts.concealed_frames += p->is_heard ? frames : 0;
     p->head += frames;
     int64_t left = known > frames ? known - frames : 0;
@@ -321,6 +324,11 @@ int64_t takt_playout_head(const struct takt_playout *p)
 int64_t takt_playout_shift(const struct takt_playout *p)
 {
     return p->shift;
+}
+
+int64_t takt_playout_hidden(const struct takt_playout *p)
+{
+    return p->hidden;
 }
 
 struct takt_playout_counts takt_playout_counts(const struct takt_playout *p)

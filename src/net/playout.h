@@ -80,6 +80,9 @@ const float *takt_playout_line(const struct takt_playout *p, uint32_t channel, i
 int64_t takt_playout_head(const struct takt_playout *p);
 int64_t takt_playout_shift(const struct takt_playout *p);
 
+/* For how many frames up to the head nothing was there. RT: yes (wait-free), O(1). */
+int64_t takt_playout_hidden(const struct takt_playout *p);
+
 /* RT: yes (wait-free), O(1). */
 struct takt_playout_counts takt_playout_counts(const struct takt_playout *p);
 

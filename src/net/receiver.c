@@ -250,9 +250,11 @@ static void add(struct takt_receiver_counts *to, const struct takt_receiver_coun
 static void show(struct takt_receiver *r, int64_t now_ns)
 {
     struct takt_receiver_stats *st = &r->stats;
+    uint64_t concealed = st->counts.concealed_frames;
     st->counts = (struct takt_receiver_counts){0};
     st->foreign = r->foreign;
     st->sources = 0;
+    bool is_copied = true;
     for (uint32_t i = 0; i < r->cfg.sources_max; i++) {
         const struct place *place = &r->place[i];
         struct takt_receiver_source *out = &st->source[i];
@@ -261,7 +263,9 @@ static void show(struct takt_receiver *r, int64_t now_ns)
         add(&out->counts, &place->before, true);
         out->is_live = out->is_live && takt_source_silent_ns(place->source, now_ns) <= silent_ns;
         st->sources += out->is_live;
+        is_copied &= !out->is_live || out->is_exact;
     }
+    st->is_exact = st->sources == 1 && is_copied && st->counts.concealed_frames == concealed;
     uint64_t all = st->counts.heard_frames + st->counts.concealed_frames;
     st->concealed_ratio = all ? (double)st->counts.concealed_frames / (double)all : 0;
     takt_snapshot_write(r->shown, st);
@@ -287,6 +291,14 @@ bool takt_receiver_help(struct takt_receiver *r)
     for (uint32_t i = 0; i < r->cfg.sources_max; i++)
         has_more |= takt_source_help(r->place[i].source);
     return has_more;
+}
+
+const struct takt_hist *takt_receiver_hist(const struct takt_receiver *r, uint32_t place,
+                                           enum takt_receiver_hist which)
+{
+    if (place >= r->cfg.sources_max || (unsigned)which >= TAKT_RECEIVER_HISTS)
+        return NULL;
+    return takt_source_hist(r->place[place].source, which);
 }
 
 bool takt_receiver_read_stats(const struct takt_receiver *r, struct takt_receiver_stats *out)

@@ -25,6 +25,7 @@
 #define TAKT_NET_RECEIVER_H
 
 #include "codec/codec.h"
+#include "takt/hist.h"
 
 #include "takt/hist.h"
 
@@ -114,6 +115,7 @@ struct takt_receiver_stats {
     uint64_t foreign;                   /* packets of sources that are not heard */
     double concealed_ratio;             /* of the sound since the beginning */
     uint32_t sources;                   /* live ones */
+    bool is_exact; /* the last pull gave the only source there is bit by bit as it was sent */
     struct takt_receiver_source
         source[TAKT_RECEIVER_SOURCES_MAX]; /* by place, sources_max of them */
 };
@@ -144,6 +146,19 @@ void takt_receiver_pull(struct takt_receiver *r, int64_t now_ns, int64_t play_ns
  * is more to do at once. Thread: one at a time, beside the one for the other calls.
  * RT: yes (wait-free), O(sources * formats), and what takt_conceal_work() takes. */
 bool takt_receiver_help(struct takt_receiver *r);
+
+enum takt_receiver_hist {
+    TAKT_RECEIVER_LATENESS, /* how long after the earliest possible time a packet, or its first
+                             * copy, arrived, ns: what is called jitter */
+    TAKT_RECEIVER_LATENCY,  /* from capture to the converter, ns, once for each pull */
+    TAKT_RECEIVER_HISTS
+};
+
+/* All values of the source in that place, 0..sources_max - 1, since it took it; to be read, copied
+ * and asked for quantiles at any time (takt/hist.h), for as long as r lives. NULL: there is no such
+ * place. Thread: any. RT: yes (wait-free), O(1). */
+const struct takt_hist *takt_receiver_hist(const struct takt_receiver *r, uint32_t place,
+                                           enum takt_receiver_hist which);
 
 /* As of the last pull. False: it was just being written; out has no meaning then.
  * Thread: any. RT: yes (wait-free). */

@@ -35,16 +35,19 @@ static const double worth_ns = 1e6, worth_less_ns = 0.3e6, free_ns = 0.5e6, band
 static const double near_ns = 0.02e6; /* that near it comes when it moves */
 static const int64_t pressed_for_ns = 2000000000, calm_for_ns = 60000000000,
                      peak_for_ns = 120000000000;
-static const double comfort_ns = 1e6; /* the most that is added to cover the latest packet, */
-static const double above_ns = 0.1e6; /* which it then is above that */
+static const double comfort_ns = 1e6;      /* the most that is added to cover the latest packet, */
+static const double above_ns = 0.1e6;      /* which it then is above that */
+static const double hold_most_s = 0.06;    /* a gap is made longer up to here, for a longer delay */
+static const double resume_most_ns = 80e6; /* what a sender that begins anew is late at first */
+static const int back_part = 50;           /* of a second: after so long concealment fades */
 static const double outage_ns = 5e8, on_time_ns = 1e5;
 static const int64_t outage_over_ns = 250000000;
 static const double settled_ns = 5e9, shrink_most_ns = 0.25e6;
 static const double patience_s = 0.25; /* for a moment in which resampling can begin unheard */
 static const double glide_least = 0.001, glide_most = 0.005, glide_s = 1;
 static const double absorb_ns = 1e6, early_most_ns = 50e6, behind_most_ns = 600e6;
-static const double gap_ns = 1e6;  /* between pulls, that is no jitter of play_ns */
-static const double stray_s = 0.5; /* by which a timestamp may surprise */
+static const double gap_ns = 1e6;   /* between pulls, that is no jitter of play_ns */
+static const double stray_s = 0.04; /* by which a timestamp may surprise */
 
 struct voice {
     struct takt_playout *playout;
@@ -87,6 +90,7 @@ struct takt_source {
     int64_t learnt[LEARNT]; /* numbers of packets whose lateness has been counted, by number */
     bool is_out;            /* packets come that an outage held up */
     int64_t out_ns;
+    double late_newest_ns; /* of the one that came last */
     bool is_pressed;
     int64_t pressed_at_ns; /* when one was late */
 
@@ -105,6 +109,7 @@ struct takt_source {
     float last[TAKT_CODEC_CHANNELS_MAX], tail[TAKT_CODEC_CHANNELS_MAX];
     uint32_t tail_left;
 
+    struct takt_hist hist[TAKT_RECEIVER_HISTS];
     uint64_t broken, strays, resets;
     uint64_t heard_frames, concealed_frames, repaired; /* of lines that have ended */
 };
@@ -236,6 +241,8 @@ void takt_source_begin(struct takt_source *s, const struct takt_net_packet *p)
     uint32_t format = format_of(s, p->payload_type);
     restart(s, p, format < s->cfg.formats_count ? format : 0);
     takt_target_restart(s->target);
+    for (int i = 0; i < TAKT_RECEIVER_HISTS; i++)
+        takt_hist_reset(&s->hist[i]);
     s->is_live = s->is_learning = true;
     s->first_ns = s->peak_from_ns = p->arrival_ns;
     memset(s->slowest, 0, sizeof s->slowest);
@@ -399,6 +406,8 @@ static void learn_late(struct takt_source *s, int64_t seq, int64_t arrival_ns, i
     *learnt = seq;
     int64_t late_ns = arrival_ns - takt_envelope_due(&s->envelope, media);
     late_ns = late_ns > 0 ? late_ns : 0;
+    s->late_newest_ns = (double)late_ns;
+    takt_hist_record(&s->hist[TAKT_RECEIVER_LATENESS], (uint64_t)late_ns);
     if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
         return;
     takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / codec_of(s)->rate_hz));
@@ -658,6 +667,19 @@ static double find_place(struct takt_source *s, int64_t play_ns)
     return error_now(s, play_ns);
 }
 
+/* Nothing has been heard for a while, and what comes now is too late as well: the path has become
+ * longer. Better to hear it later than not; the target will say how long that is worth it. */
+static void come_back(struct takt_source *s, int64_t play_ns)
+{
+    int64_t hidden = takt_playout_hidden(s->voice[s->format].playout);
+    double delay_ns = fmin(s->late_newest_ns + spare_ns, most_ns(s));
+    if (hidden * back_part < codec_of(s)->rate_hz || s->late_newest_ns <= s->delay_ns ||
+        delay_ns <= s->delay_ns)
+        return;
+    s->delay_ns = delay_ns;
+    jump(s, error_now(s, play_ns));
+}
+
 /* All that is known of a path after the first moment: the place to begin at, or the one to go on
  * at, is found anew. */
 static void end_learning(struct takt_source *s, int64_t play_ns, int64_t ahead_ns)
@@ -725,6 +747,7 @@ static void stamp(struct takt_source *s, int64_t play_ns)
     double ahead = (double)(int64_t)c.capture_line - takt_follow_place(v->follow);
     s->latency_ns = (double)(play_ns - c.capture_ns) + ahead * 1e9 / codec_of(s)->rate_hz;
     s->has_latency = true;
+    takt_hist_record(&s->hist[TAKT_RECEIVER_LATENCY], (uint64_t)fmax(0, s->latency_ns));
 }
 
 /* Mono to all channels; of others each to its own, and from the first on again. */
@@ -744,6 +767,13 @@ static void fade_tail(struct takt_source *s, float *const *out, uint32_t frames)
             out[c][i] += s->tail[c] * (float)s->tail_left / TAIL_FRAMES;
 }
 
+/* What was waiting of a sender that has begun anew is gone: a delay that was long would be silence
+ * for as long. */
+static double resume_ns(const struct takt_source *s)
+{
+    return s->cfg.latency_ms > 0 ? most_ns(s) : resume_most_ns;
+}
+
 /* Whether there is anything to be heard now: a source that is vouched for from its first packet on,
  * others when their path is known. */
 static bool is_due(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, double dt_s)
@@ -753,7 +783,7 @@ static bool is_due(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, dou
     if (s->is_learning && (now_ns - s->first_ns >= learn_ns || now_ns < s->first_ns))
         end_learning(s, play_ns, ahead_ns);
     else if (!s->is_begun && (!s->is_learning || s->cfg.trusts))
-        begin_line(s, play_ns, ahead_ns, goal_ns(s));
+        begin_line(s, play_ns, ahead_ns, fmin(goal_ns(s), resume_ns(s)));
     return s->is_begun;
 }
 
@@ -771,6 +801,7 @@ void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, 
     double between = between_ns(s, ahead_ns);
     s->delay_ns -= between - s->ahead_ns;
     s->ahead_ns = between;
+    come_back(s, play_ns);
     double error = find_place(s, play_ns);
     s->error = error;
     s->is_pressed = s->is_pressed && s->arrival_ns - s->pressed_at_ns < pressed_for_ns;
@@ -782,6 +813,8 @@ void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, 
     takt_follow_steer(v->follow, error, speed, may, dt_s);
     stamp(s, play_ns);
     int64_t wish = is_free(s, excess_ns) ? lround(excess_ns * 1e-9 * rate) : 0;
+    int64_t least = takt_playout_hidden(v->playout) - lround(hold_most_s * rate);
+    wish = wish < least && least < 0 ? least : wish < 0 && least >= 0 ? 0 : wish;
     int64_t moved = takt_playout_fill(v->playout, s->jitter, takt_follow_first(v->follow),
                                       takt_follow_until(v->follow, frames), wish);
     s->delay_ns -= (double)moved / rate * 1e9;
@@ -822,6 +855,11 @@ static void count(const struct takt_source *s, struct takt_receiver_counts *out)
         .heard_frames = s->heard_frames + p.heard_frames,
         .concealed_frames = s->concealed_frames + p.concealed_frames,
     };
+}
+
+const struct takt_hist *takt_source_hist(const struct takt_source *s, enum takt_receiver_hist which)
+{
+    return &s->hist[which];
 }
 
 void takt_source_read(const struct takt_source *s, struct takt_receiver_source *out)

@@ -39,6 +39,10 @@ bool takt_source_help(struct takt_source *s);
 void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, float *const *out,
                       uint32_t frames);
 
+/* takt_receiver_hist(). RT: yes (wait-free), O(1). */
+const struct takt_hist *takt_source_hist(const struct takt_source *s,
+                                         enum takt_receiver_hist which);
+
 /* RT: yes (wait-free), O(1). */
 void takt_source_read(const struct takt_source *s, struct takt_receiver_source *out);
 

@@ -228,9 +228,8 @@ static uint64_t first_seed = 1, runs = 12;
 
 static void receiver_is_never_silent_for_long(void)
 {
-    for (uint64_t k = 0; k < runs; k++) {
+    for (uint64_t k = 0; k < runs; k++)
         run(first_seed + k);
-    }
 }
 
 int main(int argc, char **argv)

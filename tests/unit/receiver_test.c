@@ -396,6 +396,28 @@ static void receiver_plays_the_first_packet_of_whom_it_trusts(void)
     }
 }
 
+/* How late packets are, and how long sound takes, all of it. */
+static void receiver_keeps_histograms(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 6}));
+    g.jitter_ms = 4;
+    pull_s(&g, 20);
+    const struct takt_hist *late = takt_receiver_hist(g.r, 0, TAKT_RECEIVER_LATENESS);
+    const struct takt_hist *latency = takt_receiver_hist(g.r, 0, TAKT_RECEIVER_LATENCY);
+    CHECK(late && latency && !takt_receiver_hist(g.r, 1, TAKT_RECEIVER_LATENESS));
+    CHECK_NEAR(takt_hist_count(late), stats_of(&g).counts.packets, 2);
+    CHECK_NEAR((double)takt_hist_quantile(late, 0.5), 2e6, 0.2e6);
+    CHECK_NEAR((double)takt_hist_quantile(late, 0.99), 3.96e6, 0.2e6);
+    CHECK_NEAR((double)takt_hist_quantile(latency, 0.5) * 1e-6, stats_of(&g).source[0].latency_ms,
+               0.5);
+    CHECK(stats_of(&g).is_exact);
+    g.loss = 1;
+    pull_s(&g, 0.1);
+    CHECK(!stats_of(&g).is_exact);
+    close_rig(&g);
+}
+
 /* Jitter that the delay has room for changes nothing. */
 static void receiver_stays_exact_in_jitter(void)
 {
@@ -1049,6 +1071,7 @@ int main(void)
     RUN(receiver_gives_back_every_bit);
     RUN(receiver_is_exact_at_once_on_a_calm_path);
     RUN(receiver_plays_the_first_packet_of_whom_it_trusts);
+    RUN(receiver_keeps_histograms);
     RUN(receiver_stays_exact_in_jitter);
     RUN(receiver_wraps_without_a_seam);
     RUN(receiver_comes_to_rest_on_a_calm_path);
