@@ -155,7 +155,7 @@ TAKT_API void takt_recv_read_stats(struct takt_recv *r, struct takt_recv_stats *
 
 /* How late packets came, in nanoseconds after the earliest there can be: of all sources, since
  * create. Thread: any. RT: no. */
-TAKT_API void takt_recv_read_lateness(const struct takt_recv *r, struct takt_hist *out);
+TAKT_API void takt_recv_read_lateness(struct takt_recv *r, struct takt_hist *out);
 
 enum takt_recv_event_kind {
     TAKT_RECV_BEGAN = 1, /* a source: text says what it is */

@@ -224,11 +224,6 @@ const char *takt_recv_at(const struct takt_recv *r)
     return r->at;
 }
 
-void takt_recv_read_lateness(const struct takt_recv *r, struct takt_hist *out)
-{
-    takt_hist_copy(out, &r->lateness_ns);
-}
-
 bool takt_recv_next(struct takt_recv *r, struct takt_recv_event *out)
 {
     size_t bytes;
@@ -252,14 +247,14 @@ static void add_counts(struct takt_recv_counts *to, const struct takt_receiver_c
     to->concealed_frames += c->concealed_frames;
 }
 
-static struct takt_recv_quantiles quantiles(const struct takt_hist *h, double unit_ms)
+static struct takt_recv_quantiles quantiles(const struct takt_hist *h)
 {
     if (takt_hist_count(h) == 0)
         return (struct takt_recv_quantiles){0, 0, 0, 0};
-    return (struct takt_recv_quantiles){.p50 = (double)takt_hist_quantile(h, 0.5) * unit_ms,
-                                        .p95 = (double)takt_hist_quantile(h, 0.95) * unit_ms,
-                                        .p99 = (double)takt_hist_quantile(h, 0.99) * unit_ms,
-                                        .max = (double)takt_hist_max(h) * unit_ms};
+    return (struct takt_recv_quantiles){.p50 = (double)takt_hist_quantile(h, 0.5) * 1e-6,
+                                        .p95 = (double)takt_hist_quantile(h, 0.95) * 1e-6,
+                                        .p99 = (double)takt_hist_quantile(h, 0.99) * 1e-6,
+                                        .max = (double)takt_hist_max(h) * 1e-6};
 }
 
 /* What the inlet knows of a place. */
@@ -294,7 +289,8 @@ static void tell_receiver(const struct takt_receiver_source *s, const struct tak
     out->speed_ppm = s->speed_ppm;
     out->latency_known = s->has_latency;
     out->latency_ms = s->latency_ms;
-    out->latency = quantiles(&kept->latency_us, 1e-3);
+    out->lateness_ms = quantiles(takt_receiver_hist(kept->receiver, 0, TAKT_RECEIVER_LATENESS));
+    out->latency = quantiles(takt_receiver_hist(kept->receiver, 0, TAKT_RECEIVER_LATENCY));
 }
 
 static void tell_kept(struct takt_recv *r, const struct takt_recv_shown *shown,
@@ -313,7 +309,6 @@ static void tell_kept(struct takt_recv *r, const struct takt_recv_shown *shown,
         if (!s->is_live || s->ssrc != shown->source[kept->place].source.ssrc)
             continue;
         tell_receiver(s, kept, source);
-        source->lateness_ms = quantiles(&r->lateness_ns, 1e-6);
     }
     pthread_mutex_unlock(&r->lock);
 }
@@ -360,4 +355,16 @@ void takt_recv_read_stats(struct takt_recv *r, struct takt_recv_stats *out)
     }
     tell_kept(r, &shown, out);
     tell_ratios(out);
+}
+
+void takt_recv_read_lateness(struct takt_recv *r, struct takt_hist *out)
+{
+    memset(out, 0, sizeof *out);
+    pthread_mutex_lock(&r->lock);
+    takt_hist_merge(out, &r->past_lateness_ns);
+    for (uint32_t i = 0; i < TAKT_RECV_KEPT_MAX; i++)
+        if (r->kept[i].receiver)
+            takt_hist_merge(out,
+                            takt_receiver_hist(r->kept[i].receiver, 0, TAKT_RECEIVER_LATENESS));
+    pthread_mutex_unlock(&r->lock);
 }

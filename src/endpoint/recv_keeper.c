@@ -34,6 +34,8 @@ static void end(struct takt_recv *r, struct takt_recv_kept *kept)
     struct takt_receiver_stats stats;
     if (takt_receiver_read_stats(kept->receiver, &stats))
         sum(&r->past, &stats.counts);
+    takt_hist_merge(&r->past_lateness_ns,
+                    takt_receiver_hist(kept->receiver, 0, TAKT_RECEIVER_LATENESS));
     takt_receiver_destroy(kept->receiver);
     memset(kept, 0, sizeof *kept);
     atomic_fetch_sub(&r->kept_count, 1);
@@ -48,16 +50,10 @@ static void take_back(struct takt_recv *r)
                 end(r, &r->kept[i]);
 }
 
-static void help(struct takt_recv_kept *kept)
+static void help(struct takt_receiver *r)
 {
-    struct takt_receiver_stats stats;
-    for (int i = 0; i < HELP_MAX && takt_receiver_help(kept->receiver); i++)
+    for (int i = 0; i < HELP_MAX && takt_receiver_help(r); i++)
         ;
-    if (!takt_receiver_read_stats(kept->receiver, &stats))
-        return;
-    const struct takt_receiver_source *s = &stats.source[0];
-    if (s->has_latency && s->latency_ms > 0)
-        takt_hist_record(&kept->latency_us, (uint64_t)(s->latency_ms * 1e3));
 }
 
 void takt_recv_run_keeper(void *arg)
@@ -73,7 +69,7 @@ void takt_recv_run_keeper(void *arg)
         /* This thread alone changes the list. */
         for (uint32_t i = 0; i < TAKT_RECV_KEPT_MAX; i++)
             if (r->kept[i].receiver)
-                help(&r->kept[i]);
+                help(r->kept[i].receiver);
         atomic_store(&r->cpu_ns[1], takt_endpoint_cpu_ns());
         takt_sleep_ms(ROUND_MS);
     }

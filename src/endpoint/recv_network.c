@@ -79,8 +79,7 @@ make_receiver(struct takt_recv *r, const struct takt_session_packets *p, struct 
                                                      .lambda_ms = r->lambda_ms,
                                                      .late_ratio = r->late_ratio,
                                                      .latency_ms = r->latency_ms,
-                                                     .latency_ms_max = r->latency_ms_max,
-                                                     .lateness_ns = &r->lateness_ns},
+                                                     .latency_ms_max = r->latency_ms_max},
                          &made, e);
     return made;
 }

@@ -48,7 +48,6 @@ struct takt_recv_message {
 struct takt_recv_kept {
     struct takt_receiver *receiver; /* NULL: a free place */
     uint32_t place;
-    struct takt_hist latency_us; /* of the sound that was played */
 };
 
 /* From the network's thread to the keeper. */
@@ -78,7 +77,6 @@ struct takt_recv {
     struct takt_ring *released;       /* of struct takt_receiver * */
     struct takt_receiver *unreleased; /* one that found no room there */
     _Atomic uint64_t taken;           /* bytes of the ring */
-    struct takt_hist lateness_ns;     /* of all arrivals */
 
     /* The network thread's. */
     struct takt_inlet *inlet;
@@ -98,8 +96,9 @@ struct takt_recv {
     /* The keeper's. */
     pthread_mutex_t lock; /* of the list */
     bool has_lock;
-    struct takt_recv_kept *kept;      /* [TAKT_RECV_KEPT_MAX] */
-    struct takt_receiver_counts past; /* of those that were destroyed */
+    struct takt_recv_kept *kept;       /* [TAKT_RECV_KEPT_MAX] */
+    struct takt_receiver_counts past;  /* of those that were destroyed */
+    struct takt_hist past_lateness_ns; /* likewise */
 
     struct takt_thread *threads[2];
     _Atomic bool quits;

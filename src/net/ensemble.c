@@ -84,8 +84,10 @@ void takt_ensemble_detach(struct takt_ensemble *m, uint32_t place)
     TAKT_ASSERT(place < TAKT_RECEIVER_SOURCES_MAX);
     struct takt_receiver *old = m->place[place].receiver;
     m->place[place].receiver = NULL;
-    if (old)
-        fade(m, old);
+    if (!old)
+        return;
+    takt_receiver_end(old);
+    fade(m, old);
 }
 
 struct takt_receiver *takt_ensemble_released(struct takt_ensemble *m)

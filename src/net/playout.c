@@ -32,6 +32,7 @@ struct takt_playout {
     int64_t asked;  /* for help: up to where */
     bool is_heard;  /* there was sound since it began */
     int64_t hidden; /* for so many frames */
+    bool is_ended;  /* nothing of the sender is missing any more */
     bool is_hidden; /* what is at the head stands in for what is not there */
     struct takt_playout_counts counts;
 };
@@ -102,7 +103,7 @@ void takt_playout_begin(struct takt_playout *p, int64_t media)
     p->from = -TAKT_PLAYOUT_KEPT;
     p->head = p->asked = p->hidden = 0;
     p->shift = media;
-    p->is_heard = p->is_hidden = false;
+    p->is_heard = p->is_hidden = p->is_ended = false;
     p->counts = (struct takt_playout_counts){0};
     takt_decoder_reset(p->decoder);
     if (p->conceal)
@@ -246,7 +247,7 @@ static int64_t hide(struct takt_playout *p, uint32_t frames, int64_t known, int6
     }
     p->is_hidden = p->is_heard;
     p->hidden += frames;
-    p->counts.concealed_frames += p->is_heard ? frames : 0;
+    p->counts.concealed_frames += p->is_heard && !p->is_ended ? frames : 0;
     p->head += frames;
     int64_t left = known > frames ? known - frames : 0;
     int64_t moved = within(wish, -(int64_t)frames, left);
@@ -255,6 +256,11 @@ static int64_t hide(struct takt_playout *p, uint32_t frames, int64_t known, int6
 }
 
 /* ---- Filling --------------------------------------------------------------------------------- */
+
+void takt_playout_end(struct takt_playout *p)
+{
+    p->is_ended = true;
+}
 
 void takt_playout_jump(struct takt_playout *p, int64_t frames)
 {

@@ -285,6 +285,12 @@ void takt_receiver_pull(struct takt_receiver *r, int64_t now_ns, int64_t play_ns
     show(r, now_ns);
 }
 
+void takt_receiver_end(struct takt_receiver *r)
+{
+    for (uint32_t i = 0; i < r->cfg.sources_max; i++)
+        takt_source_end(r->place[i].source);
+}
+
 bool takt_receiver_help(struct takt_receiver *r)
 {
     bool has_more = false;

@@ -27,8 +27,6 @@
 #include "codec/codec.h"
 #include "takt/hist.h"
 
-#include "takt/hist.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -77,7 +75,6 @@ struct takt_receiver_cfg {
     uint32_t packets_max; /* that wait, of a source: a power of 2 of 16..65536, default 1024 */
     /* As in struct takt_target_cfg. */
     double lambda_ms, late_ratio, latency_ms, latency_ms_max;
-    struct takt_hist *lateness_ns; /* where each arrival's goes, too; may be NULL */
 };
 
 struct takt_receiver_counts {
@@ -140,6 +137,10 @@ void takt_receiver_packet(struct takt_receiver *r, const struct takt_net_packet 
  * RT: yes (wait-free): O(frames * channels * sources), and what the codecs take. */
 void takt_receiver_pull(struct takt_receiver *r, int64_t now_ns, int64_t play_ns, float *const *out,
                         uint32_t frames);
+
+/* All senders have ended, and no packet of theirs comes any more: what is there is played, and the
+ * fade after it is not counted as concealed. RT: yes (wait-free), O(sources * formats). */
+void takt_receiver_end(struct takt_receiver *r);
 
 /* What takes long about concealment, done ahead of time: 0.1 ms or so for each channel. Without
  * is_helped there is nothing to do here, and the first pull of a gap does it. Returns whether there

@@ -254,6 +254,12 @@ void takt_source_begin(struct takt_source *s, const struct takt_net_packet *p)
     s->rtp.probation = 1; /* whoever called has seen the others */
 }
 
+void takt_source_end(struct takt_source *s)
+{
+    for (uint32_t i = 0; i < s->cfg.formats_count; i++)
+        takt_playout_end(s->voice[i].playout);
+}
+
 bool takt_source_is_live(const struct takt_source *s)
 {
     return s->is_live;
@@ -422,9 +428,7 @@ static void learn(struct takt_source *s, const struct takt_net_packet *p, int64_
                   int64_t media, uint32_t frames)
 {
     double rate = codec_of(s)->rate_hz;
-    int64_t late_ns = takt_envelope_update(&s->envelope, p->arrival_ns, media);
-    if (s->cfg.lateness_ns)
-        takt_hist_record(s->cfg.lateness_ns, late_ns > 0 ? (uint64_t)late_ns : 0);
+    takt_envelope_update(&s->envelope, p->arrival_ns, media);
     double arrival = fmod((double)p->arrival_ns * 1e-9 * rate, 0x1p32);
     takt_rtp_source_time(&s->rtp, (uint32_t)(int64_t)arrival, p->timestamp);
     learn_late(s, seq, p->arrival_ns, media, frames);

@@ -31,6 +31,9 @@ int64_t takt_source_silent_ns(const struct takt_source *s, int64_t now_ns);
 /* RT: yes (wait-free), as takt_receiver_packet(). */
 void takt_source_packet(struct takt_source *s, const struct takt_net_packet *p);
 
+/* takt_receiver_end(). RT: yes (wait-free), O(formats). */
+void takt_source_end(struct takt_source *s);
+
 /* takt_receiver_help(). RT: yes (wait-free). */
 bool takt_source_help(struct takt_source *s);
 

@@ -292,7 +292,8 @@ static void step(struct pair *p)
         left[i] = (float)(n % STEPS) / STEPS;
         right[i] = (float)(n / STEPS) / STEPS;
     }
-    takt_send_write(p->send, in, BLOCK, now_ns - 1000000);
+    if (p->send)
+        takt_send_write(p->send, in, BLOCK, now_ns - 1000000);
     takt_recv_read(p->recv, now_ns, now_ns + 1000000, out, BLOCK);
     for (int i = 0; i < BLOCK; i++) {
         uint64_t n =
@@ -363,6 +364,26 @@ static void sound_comes_through_plain(void)
         takt_sleep_ms(10);
     CHECK_INT(event.kind, TAKT_RECV_ENDED);
     CHECK(strstr(event.text, "127.0.0.1:") && strstr(event.text, "has ended"));
+    close_pair(&p);
+}
+
+/* What fades out at an end stands in for nothing. */
+static void an_end_is_not_concealed(void)
+{
+    struct takt_recv_stats before, after;
+    struct pair p;
+    open_pair(&p, (struct takt_send_cfg){.packet_ms = 1}, (struct takt_recv_cfg){.channels = 2});
+    check_heard(&p);
+    takt_recv_read_stats(p.recv, &before);
+    takt_send_destroy(p.send);
+    p.send = NULL;
+    for (int ms = 0; ms < 400; ms++)
+        step(&p);
+    takt_recv_read_stats(p.recv, &after);
+    CHECK_INT(after.sources_count, 0);
+    CHECK(after.counts.played >= before.counts.played);
+    /* Stalls of the machine meanwhile are concealed, 60 ms of an end would be. */
+    CHECK(after.counts.concealed_frames - before.counts.concealed_frames < RATE / 20);
     close_pair(&p);
 }
 
@@ -502,6 +523,7 @@ int main(void)
     RUN(a_description_is_understood);
     RUN(a_failed_sender_leaves_no_description);
     RUN(sound_comes_through_plain);
+    RUN(an_end_is_not_concealed);
     RUN(sound_comes_through_encrypted);
     RUN(another_key_is_silence_and_one_line);
     RUN(what_nobody_describes_is_told);
