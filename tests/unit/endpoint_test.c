@@ -261,7 +261,7 @@ struct pair {
 
 static void open_pair(struct pair *p, struct takt_send_cfg s, struct takt_recv_cfg r)
 {
-    *p = (struct pair){.begun_ns = takt_now_ns()};
+    *p = (struct pair){.blocks = 0};
     snprintf(p->at, sizeof p->at, "127.0.0.1:%u", free_port());
     const char *const to[] = {p->at};
     r.at = p->at;
@@ -271,6 +271,7 @@ static void open_pair(struct pair *p, struct takt_send_cfg s, struct takt_recv_c
     s.to_count = 1;
     CHECK_INT(takt_recv_create(&r, &p->recv, &e), 0);
     CHECK_INT(takt_send_create(&s, &p->send, &e), 0);
+    p->begun_ns = takt_now_ns();
 }
 
 static void close_pair(struct pair *p)
