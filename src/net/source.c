@@ -28,12 +28,12 @@ enum { TAIL_FRAMES = 128, FORMAT_RUN = 2, JUMP_RUN = 8, LEARN_PARTS = 4, LEARNT 
 /* A source is listened to for so long before it is heard, which is as long as two blocks of 512
  * frames; and the delay begins so much above what it took to be in time then. */
 static const int64_t learn_ns = 20000000;
-static const double spare_ns = 0.9e6;
+static const double spare_ns = 0.9e6, least_spare_ns = 0.2e6;
 /* A delay that was found is changed where that is worth a wrong sample: when it could be so much
  * shorter, or when packets come too late. One that was asked for may be so far off. */
 static const double worth_ns = 1e6, worth_less_ns = 0.3e6, free_ns = 0.5e6, band_ns = 0.25e6;
 static const double near_ns = 0.02e6; /* that near it comes when it moves */
-static const int64_t pressed_for_ns = 2000000000, calm_for_ns = 60000000000,
+static const int64_t pressed_for_ns = 2000000000, calm_for_ns = 15000000000,
                      peak_for_ns = 120000000000;
 static const double comfort_ns = 1e6;      /* the most that is added to cover the latest packet, */
 static const double above_ns = 0.1e6;      /* which it then is above that */
@@ -574,8 +574,9 @@ static double goal_ns(const struct takt_source *s)
     return fmin(goal_ns, most_ns(s));
 }
 
-/* How late the first packets were, but for one that was later than all others. */
-static double first_spread_ns(const struct takt_source *s)
+/* The delay that the first packets ask for. One of them that was later than all others is covered,
+ * but says little about those to come. */
+static double first_wish_ns(const struct takt_source *s)
 {
     double most_ns = 0, second_ns = 0;
     int parts = 0;
@@ -588,7 +589,7 @@ static double first_spread_ns(const struct takt_source *s)
         most_ns = fmax(most_ns, late_ns);
         parts++;
     }
-    return parts < LEARN_PARTS ? most_ns : second_ns;
+    return fmax((parts < LEARN_PARTS ? most_ns : second_ns) + spare_ns, most_ns + least_spare_ns);
 }
 
 /* The delay to begin with. */
@@ -596,7 +597,7 @@ static double first_delay_ns(const struct takt_source *s)
 {
     if (s->cfg.latency_ms > 0)
         return goal_ns(s);
-    return fmin(first_spread_ns(s) + spare_ns, most_ns(s));
+    return fmin(first_wish_ns(s), most_ns(s));
 }
 
 static void begin_line(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, double delay_ns)
