@@ -40,6 +40,7 @@ static const double above_ns = 0.1e6;      /* which it then is above that */
 static const double hold_most_s = 0.06;    /* a gap is made longer up to here, for a longer delay */
 static const double resume_most_ns = 80e6; /* what a sender that begins anew is late at first */
 static const int back_part = 50;           /* of a second: after so long concealment fades */
+static const double room_part = 0.75; /* of the room for packets that may be used up by the delay */
 static const double outage_ns = 5e8, on_time_ns = 1e5;
 static const int64_t outage_over_ns = 250000000;
 static const double settled_ns = 5e9, shrink_most_ns = 0.25e6;
@@ -90,7 +91,8 @@ struct takt_source {
     int64_t learnt[LEARNT]; /* numbers of packets whose lateness has been counted, by number */
     bool is_out;            /* packets come that an outage held up */
     int64_t out_ns;
-    double late_newest_ns; /* of the one that came last */
+    double late_last_ns,
+        late_newest_ns; /* of the one that came last; and of the last two, the less */
     bool is_pressed;
     int64_t pressed_at_ns; /* when one was late */
 
@@ -406,7 +408,8 @@ static void learn_late(struct takt_source *s, int64_t seq, int64_t arrival_ns, i
     *learnt = seq;
     int64_t late_ns = arrival_ns - takt_envelope_due(&s->envelope, media);
     late_ns = late_ns > 0 ? late_ns : 0;
-    s->late_newest_ns = (double)late_ns;
+    s->late_newest_ns = fmin((double)late_ns, s->late_last_ns); /* one alone is a spike */
+    s->late_last_ns = (double)late_ns;
     takt_hist_record(&s->hist[TAKT_RECEIVER_LATENESS], (uint64_t)late_ns);
     if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
         return;
@@ -556,9 +559,12 @@ static double wanted(const struct takt_source *s, int64_t play_ns, int64_t near)
     return (late_ns - s->delay_ns - s->ahead_ns) * 1e-9 * codec_of(s)->rate_hz;
 }
 
+/* The longest delay: packets have to have room for as long as they wait. */
 static double most_ns(const struct takt_source *s)
 {
-    return (s->cfg.latency_ms_max > 0 ? s->cfg.latency_ms_max : 1000) * 1e6;
+    double most_ns = (s->cfg.latency_ms_max > 0 ? s->cfg.latency_ms_max : 1000) * 1e6;
+    double room_ns = (double)s->cfg.packets_max * s->frames_newest * 1e9 / codec_of(s)->rate_hz;
+    return fmax(0, fmin(most_ns, room_part * room_ns - s->ahead_ns));
 }
 
 /* The delay to come to. What the target wishes leaves rare packets late; where it is cheap these
