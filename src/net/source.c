@@ -663,7 +663,7 @@ static double find_place(struct takt_source *s, int64_t play_ns)
     if (fabs(error_ns) < absorb_ns)
         return is_absorbed(s, play_ns, error_ns) ? 0 : error;
     double goal = goal_ns(s), delay_ns = s->delay_ns + error_ns;
-    if (delay_ns > goal - early_most_ns && delay_ns < goal + behind_most_ns) {
+    if (delay_ns > fmin(goal - early_most_ns, 0) && delay_ns < goal + behind_most_ns) {
         s->delay_ns = delay_ns;
         return 0;
     }
