@@ -6,7 +6,8 @@
  * SECONDS of each scene (default 120), the first 10 of which do not count. Both sides run in blocks
  * of 64 frames at 48 kHz, the packets are L24 of 1 ms. Delay is from a frame's capture to its
  * converter; a piece of 2.67 ms is wrong when any of it was concealed; samples are counted as wrong
- * when they are not what was sent, a constant whole number of frames earlier.
+ * when they are not what was sent, a constant whole number of frames earlier. With CURVE=N in the
+ * environment the receiver's state is printed to stderr at each N-th pull.
  */
 #include "net/receiver.h"
 #include "base/random.h"

@@ -28,18 +28,19 @@ enum { TAIL_FRAMES = 128, FORMAT_RUN = 2, JUMP_RUN = 8, LEARN_PARTS = 4, LEARNT 
 /* A source is listened to for so long before it is heard, which is as long as two blocks of 512
  * frames; and the delay begins so much above what it took to be in time then. */
 static const int64_t learn_ns = 20000000;
-static const double spare_ns = 0.9e6;
+static const double spare_ns = 0.9e6, least_spare_ns = 0.2e6;
 /* A delay that was found is changed where that is worth a wrong sample: when it could be so much
  * shorter, or when packets come too late. One that was asked for may be so far off. */
 static const double worth_ns = 1e6, worth_less_ns = 0.3e6, free_ns = 0.5e6, band_ns = 0.25e6;
 static const double near_ns = 0.02e6; /* that near it comes when it moves */
-static const int64_t pressed_for_ns = 2000000000, calm_for_ns = 60000000000,
+static const int64_t pressed_for_ns = 2000000000, calm_for_ns = 15000000000,
                      peak_for_ns = 120000000000;
 static const double comfort_ns = 1e6;      /* the most that is added to cover the latest packet, */
 static const double above_ns = 0.1e6;      /* which it then is above that */
 static const double hold_most_s = 0.06;    /* a gap is made longer up to here, for a longer delay */
 static const double resume_most_ns = 80e6; /* what a sender that begins anew is late at first */
 static const int back_part = 50;           /* of a second: after so long concealment fades */
+static const double room_part = 0.75; /* of the room for packets that may be used up by the delay */
 static const double outage_ns = 5e8, on_time_ns = 1e5;
 static const int64_t outage_over_ns = 250000000;
 static const double settled_ns = 5e9, shrink_most_ns = 0.25e6;
@@ -90,7 +91,8 @@ struct takt_source {
     int64_t learnt[LEARNT]; /* numbers of packets whose lateness has been counted, by number */
     bool is_out;            /* packets come that an outage held up */
     int64_t out_ns;
-    double late_newest_ns; /* of the one that came last */
+    double late_last_ns,
+        late_newest_ns; /* of the one that came last; and of the last two, the less */
     bool is_pressed;
     int64_t pressed_at_ns; /* when one was late */
 
@@ -412,7 +414,8 @@ static void learn_late(struct takt_source *s, int64_t seq, int64_t arrival_ns, i
     *learnt = seq;
     int64_t late_ns = arrival_ns - takt_envelope_due(&s->envelope, media);
     late_ns = late_ns > 0 ? late_ns : 0;
-    s->late_newest_ns = (double)late_ns;
+    s->late_newest_ns = fmin((double)late_ns, s->late_last_ns); /* one alone is a spike */
+    s->late_last_ns = (double)late_ns;
     takt_hist_record(&s->hist[TAKT_RECEIVER_LATENESS], (uint64_t)late_ns);
     if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
         return;
@@ -562,9 +565,12 @@ static double wanted(const struct takt_source *s, int64_t play_ns, int64_t near)
     return (late_ns - s->delay_ns - s->ahead_ns) * 1e-9 * codec_of(s)->rate_hz;
 }
 
+/* The longest delay: packets have to have room for as long as they wait. */
 static double most_ns(const struct takt_source *s)
 {
-    return (s->cfg.latency_ms_max > 0 ? s->cfg.latency_ms_max : 1000) * 1e6;
+    double most_ns = (s->cfg.latency_ms_max > 0 ? s->cfg.latency_ms_max : 1000) * 1e6;
+    double room_ns = (double)s->cfg.packets_max * s->frames_newest * 1e9 / codec_of(s)->rate_hz;
+    return fmax(0, fmin(most_ns, room_part * room_ns - s->ahead_ns));
 }
 
 /* The delay to come to. What the target wishes leaves rare packets late; where it is cheap these
@@ -580,8 +586,9 @@ static double goal_ns(const struct takt_source *s)
     return fmin(goal_ns, most_ns(s));
 }
 
-/* How late the first packets were, but for one that was later than all others. */
-static double first_spread_ns(const struct takt_source *s)
+/* The delay that the first packets ask for. One of them that was later than all others is covered,
+ * but says little about those to come. */
+static double first_wish_ns(const struct takt_source *s)
 {
     double most_ns = 0, second_ns = 0;
     int parts = 0;
@@ -594,7 +601,7 @@ static double first_spread_ns(const struct takt_source *s)
         most_ns = fmax(most_ns, late_ns);
         parts++;
     }
-    return parts < LEARN_PARTS ? most_ns : second_ns;
+    return fmax((parts < LEARN_PARTS ? most_ns : second_ns) + spare_ns, most_ns + least_spare_ns);
 }
 
 /* The delay to begin with. */
@@ -602,7 +609,7 @@ static double first_delay_ns(const struct takt_source *s)
 {
     if (s->cfg.latency_ms > 0)
         return goal_ns(s);
-    return fmin(first_spread_ns(s) + spare_ns, most_ns(s));
+    return fmin(first_wish_ns(s), most_ns(s));
 }
 
 static void begin_line(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, double delay_ns)
@@ -662,7 +669,7 @@ static double find_place(struct takt_source *s, int64_t play_ns)
     if (fabs(error_ns) < absorb_ns)
         return is_absorbed(s, play_ns, error_ns) ? 0 : error;
     double goal = goal_ns(s), delay_ns = s->delay_ns + error_ns;
-    if (delay_ns > goal - early_most_ns && delay_ns < goal + behind_most_ns) {
+    if (delay_ns > fmin(goal - early_most_ns, 0) && delay_ns < goal + behind_most_ns) {
         s->delay_ns = delay_ns;
         return 0;
     }

@@ -806,6 +806,23 @@ static void receiver_plays_copies_of_what_is_lost(void)
     close_rig(&g);
 }
 
+/* What counts is when the first of a packet and its copies comes, so with copies a shorter delay
+ * does. */
+static void receiver_waits_for_the_first_copy_alone(void)
+{
+    for (uint32_t red = 0; red <= 2; red += 2) {
+        struct rig g;
+        CHECK(open_rig(&g, (struct takt_receiver_cfg){
+                               .late_ratio = 0.05, .has_red = true, .red_payload_type = 100}));
+        g.red = red;
+        g.jitter_ms = 10;
+        pull_s(&g, 60);
+        double target_ms = stats_of(&g).source[0].target_ms;
+        CHECK(red ? target_ms > 6 && target_ms < 8.5 : target_ms > 9);
+        close_rig(&g);
+    }
+}
+
 /* A tone goes on through losses as if nothing were missing, whoever finds out how it goes on. */
 static void receiver_conceals_a_tone_so_that_nobody_hears(void)
 {
@@ -1088,6 +1105,7 @@ int main(void)
     RUN(receiver_follows_a_restart_out_of_order);
     RUN(receiver_follows_a_change_of_format);
     RUN(receiver_plays_copies_of_what_is_lost);
+    RUN(receiver_waits_for_the_first_copy_alone);
     RUN(receiver_conceals_a_tone_so_that_nobody_hears);
     RUN(receiver_mixes_when_asked);
     RUN(receiver_plays_opus_through_loss);
