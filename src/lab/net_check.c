@@ -145,7 +145,9 @@ static void check_latency(struct takt_lab_net *l, const struct takt_receiver_sou
 static void look_it_up(struct takt_lab_net *l, const struct takt_receiver_source *s)
 {
     struct takt_lab_net_ear *ear = &l->ear;
-    double ago_ms = s->has_latency ? s->latency_ms : s->delay_ms + s->output_ms;
+    bool is_sane =
+        s->has_latency && s->latency_ms > 0 && s->latency_ms < 2000; /* no clock jumped */
+    double ago_ms = is_sane ? s->latency_ms : s->delay_ms + s->output_ms;
     int64_t near = l->frames - (int64_t)(ago_ms * 1e-3 * l->plan->format.rate_hz);
     if (l->trace)
         near = l->envelope_media;

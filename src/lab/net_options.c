@@ -276,7 +276,7 @@ double takt_lab_net_reach_ms(const struct takt_lab_net_plan *p)
     const struct takt_network_cfg *n = &p->network;
     double packet_ms = 1e3 * p->format.frames / p->format.rate_hz, ms = 0;
     if (n->jitter == TAKT_JITTER_PARETO && n->jitter_a > 0)
-        return INFINITY;
+        return HUGE_VAL;
     if (n->jitter == TAKT_JITTER_UNIFORM)
         ms += n->jitter_a;
     if (n->jitter == TAKT_JITTER_GAMMA)

@@ -51,7 +51,7 @@ void takt_lab_net_draw(struct takt_lab_net_plan *p, uint64_t seed, uint64_t numb
 /* A line on what it is. Returns its length. */
 int takt_lab_net_describe(const struct takt_lab_net_plan *p, char *to, size_t room);
 
-/* The longest that the network delays a packet on its own account, in ms; INFINITY where nobody can
+/* The longest that the network delays a packet on its own account, in ms; HUGE_VAL where nobody can
  * say. What stands still is not in it. */
 double takt_lab_net_reach_ms(const struct takt_lab_net_plan *p);
 

@@ -321,7 +321,8 @@ static void note_stats(struct takt_lab_net *l)
         takt_hist_record(l->latency, (uint64_t)(s->latency_ms * 1e6));
     if (!l->is_believed && s->is_live && (l->trace || s->ssrc == takt_lab_ends_ssrc(l->ends))) {
         l->is_believed = true;
-        note_dead(l, l->now_ns - l->began_ns + (int64_t)(s->delay_ms * NS_A_MS));
+        double wait_ms = fmax(s->delay_ms, s->target_ms); /* until the first of it is heard */
+        note_dead(l, l->now_ns - l->began_ns + (int64_t)(wait_ms * NS_A_MS));
     }
 }
 

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAMES = TAKT_LAB_SOUND_FRAMES, TABLE = 4 * FRAMES, NOWHERE = UINT32_MAX };
+enum { FRAMES = TAKT_LAB_SOUND_FRAMES, TABLE = 4 * FRAMES };
+static const uint32_t nowhere = UINT32_MAX;
 
 static uint32_t hash_of(const float *x)
 {
@@ -57,7 +58,7 @@ static void note_places(struct takt_lab_sound *s)
     for (uint32_t at = 0; at < FRAMES; at++) {
         key_at(s, at, key);
         uint32_t slot = hash_of(key);
-        while (s->from[slot] != NOWHERE)
+        while (s->from[slot] != nowhere)
             slot = (slot + 1) & (TABLE - 1);
         s->from[slot] = at;
     }
@@ -86,7 +87,7 @@ void takt_lab_sound_fini(struct takt_lab_sound *s)
 int64_t takt_lab_sound_find(const struct takt_lab_sound *s, const float *x, int64_t near)
 {
     float key[TAKT_LAB_SOUND_KEY];
-    for (uint32_t slot = hash_of(x); s->from[slot] != NOWHERE; slot = (slot + 1) & (TABLE - 1)) {
+    for (uint32_t slot = hash_of(x); s->from[slot] != nowhere; slot = (slot + 1) & (TABLE - 1)) {
         key_at(s, s->from[slot], key);
         if (memcmp(key, x, sizeof key) != 0)
             continue;
