@@ -382,9 +382,29 @@ static struct takt_inlet_candidate *find_candidate(struct takt_inlet *in, uint32
     return NULL;
 }
 
+static bool is_same_host(const struct takt_inlet_peer *a, const struct takt_inlet_peer *b)
+{
+    return memcmp(a->bytes, b->bytes, TAKT_INLET_HOST_BYTES) == 0;
+}
+
+/* One that was silent for so long that it lost its place is what it was. */
+static void recall(struct takt_inlet *in, struct takt_inlet_candidate *c)
+{
+    for (uint32_t i = 0; i < in->cfg.sources_max; i++) {
+        const struct takt_inlet_sender *was = &in->place[i].sender;
+        if (!in->place[i].is_live && was->has_line && was->ssrc == c->sender.ssrc &&
+            was->context == c->sender.context && is_same_host(&was->from, &c->sender.from)) {
+            c->sender.has_line = true;
+            c->sender.line = was->line;
+            memcpy(c->sender.cname, was->cname, sizeof was->cname);
+        }
+    }
+}
+
 /* A free one, or the one that was silent for longest. */
 static struct takt_inlet_candidate *claim_candidate(struct takt_inlet *in, uint32_t ssrc,
                                                     struct takt_inlet_context *context,
+                                                    const struct takt_inlet_peer *from,
                                                     int64_t now_ns)
 {
     struct takt_inlet_candidate *best = &in->candidate[0];
@@ -394,10 +414,11 @@ static struct takt_inlet_candidate *claim_candidate(struct takt_inlet *in, uint3
             best = c;
     }
     best->is_used = true;
-    best->sender = (struct takt_inlet_sender){.ssrc = ssrc, .context = context};
+    best->sender = (struct takt_inlet_sender){.ssrc = ssrc, .context = context, .from = *from};
     best->heard_ns = now_ns;
     best->run = 0;
     best->held_count = 0;
+    recall(in, best);
     return best;
 }
 
@@ -534,7 +555,7 @@ static uint64_t *audition(struct takt_inlet *in, const struct takt_rtp *rtp,
     drop_stale(in, context, rtp->ssrc);
     struct takt_inlet_candidate *c = find_candidate(in, rtp->ssrc, context);
     if (!c)
-        c = claim_candidate(in, rtp->ssrc, context, d->arrival_ns);
+        c = claim_candidate(in, rtp->ssrc, context, &d->from, d->arrival_ns);
     c->run = c->run && rtp->seq == c->seq_next ? c->run + 1 : 1;
     c->seq_next = (uint16_t)(rtp->seq + 1);
     c->heard_ns = d->arrival_ns;
@@ -778,11 +799,6 @@ static void hear_candidate(struct takt_inlet *in, struct takt_inlet_candidate *c
         promote(in, c, d->arrival_ns);
 }
 
-static bool is_same_host(const struct takt_inlet_peer *a, const struct takt_inlet_peer *b)
-{
-    return memcmp(a->bytes, b->bytes, TAKT_INLET_HOST_BYTES) == 0;
-}
-
 /* RTCP of a source that is believed as far as its key goes. */
 static uint64_t *judge_heard(struct takt_inlet *in, const struct takt_inlet_datagram *d,
                              size_t bytes, struct takt_inlet_context *context)
@@ -803,8 +819,7 @@ static uint64_t *judge_heard(struct takt_inlet *in, const struct takt_inlet_data
     if (!c && hear_line(in, d->data, bytes, ssrc, &line) &&
         !has_just_gone(in, ssrc, d->arrival_ns)) {
         drop_stale(in, context, ssrc);
-        c = claim_candidate(in, ssrc, context, d->arrival_ns);
-        c->sender.from = d->from;
+        c = claim_candidate(in, ssrc, context, &d->from, d->arrival_ns);
     }
     if (c && (!is_plain || is_same_host(&d->from, &c->sender.from))) {
         hear_candidate(in, c, d, bytes);

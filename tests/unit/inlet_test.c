@@ -354,6 +354,33 @@ static void silence_ends_a_source_which_may_come_back(void)
     }
 }
 
+/* It need not tell again what it is; another one, or the same from elsewhere, has to. */
+static void who_comes_back_is_known(void)
+{
+    for (int kind = STATION_PLAIN; kind <= STATION_KEYED; kind++) {
+        CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = kind == STATION_KEYED ? &key : NULL,
+                                                   .silent_s = 3}));
+        CHECK(station_open(&a, (enum station_kind)kind, &key, 7, 99));
+        play(&g, &a, 2);
+        send_line(&g, &a);
+        g.now_ns += 4000 * (int64_t)MS;
+        takt_inlet_tick(g.in, g.now_ns, on_send, &g);
+        CHECK_INT(g.ends, 1);
+        play(&g, &a, 2);
+        CHECK_INT(g.begins, 2);
+        CHECK_INT(g.source[0].packets.format.codec, TAKT_CODEC_L16);
+        g.now_ns += 4000 * (int64_t)MS;
+        takt_inlet_tick(g.in, g.now_ns, on_send, &g);
+        CHECK_INT(g.ends, 2);
+        if (kind == STATION_PLAIN)
+            for (int i = 0; i < 8; i++, g.now_ns += MS)
+                take_from(&g, datagram, station_rtp(&a, datagram), 1);
+        CHECK_INT(g.begins, 2);
+        station_close(&a);
+        CHECK(close_rig(&g));
+    }
+}
+
 /* ---- Keys ------------------------------------------------------------------------------------ */
 
 /* Lost, doubled, late by up to 200, bits turned over: what is whole comes out once. */
@@ -1171,6 +1198,7 @@ int main(void)
     RUN(new_format_begins_anew_at_the_same_place);
     RUN(type_changes_among_given_formats);
     RUN(silence_ends_a_source_which_may_come_back);
+    RUN(who_comes_back_is_known);
     RUN(keyed_packets_come_out_once_whatever_the_path_does);
     RUN(wrong_key_is_silence_and_counted);
     RUN(recording_is_not_played_again);
