@@ -140,7 +140,7 @@ struct takt_recv_refused {
 struct takt_recv_stats {
     struct takt_recv_counts counts; /* of all sources there were */
     struct takt_recv_refused refused;
-    char stranger[TAKT_RECV_NAME_MAX]; /* where the last forged, plain or encrypted one came from */
+    char stranger[TAKT_RECV_NAME_MAX]; /* where the last one refused and not malformed came from */
     uint64_t datagrams, kernel_dropped, ring_dropped;
     double kbit_s;
     double late_ratio, lost_ratio, repaired_ratio;         /* of packets that were to be played */

@@ -861,11 +861,19 @@ static uint64_t *judge(struct takt_inlet *in, const struct takt_inlet_datagram *
     return is_rtcp(d->data) ? judge_rtcp(in, d) : judge_rtp(in, d);
 }
 
+/* What somebody has to be told of. */
+static bool is_refusal(const struct takt_inlet_counts *c, const uint64_t *count)
+{
+    return count == &c->forged || count == &c->untried || count == &c->plain ||
+           count == &c->encrypted || count == &c->replayed || count == &c->undescribed ||
+           count == &c->foreign;
+}
+
 void takt_inlet_take(struct takt_inlet *in, const struct takt_inlet_datagram *d)
 {
     uint64_t *count = judge(in, d);
     ++*count;
-    if (count == &in->counts.forged || count == &in->counts.plain || count == &in->counts.encrypted)
+    if (is_refusal(&in->counts, count))
         in->stranger = d->from;
 }
 

@@ -164,7 +164,7 @@ int64_t takt_inlet_due_ns(const struct takt_inlet *in);
 void takt_inlet_read(const struct takt_inlet *in, uint32_t place, struct takt_inlet_state *out);
 void takt_inlet_read_counts(const struct takt_inlet *in, struct takt_inlet_counts *out);
 
-/* Where the last datagram came from that was forged, plain or encrypted: whom a line can name. */
+/* Where the last refused datagram came from that was not malformed: whom a line can name. */
 void takt_inlet_read_stranger(const struct takt_inlet *in, struct takt_inlet_peer *out);
 
 #endif

@@ -426,7 +426,9 @@ static bool read_media(const struct takt_sdp_media *m, struct takt_session *to)
     to->port = m->port;
     to->rtcp_port = m->rtcp_port;
     to->has_rtcp_mux = m->has_rtcp_mux;
-    to->is_secure = m->profile == TAKT_SDP_SAVP || m->profile == TAKT_SDP_SAVPF;
+    /* ffmpeg tells its key and calls the profile AVP all the same. */
+    to->is_secure =
+        m->profile == TAKT_SDP_SAVP || m->profile == TAKT_SDP_SAVPF || m->crypto_count > 0;
     if (m->filter.source_count == 1 && !m->filter.is_exclusive)
         memcpy(to->source, m->filter.source[0], sizeof to->source);
     for (i = 0; to->is_secure && i < m->crypto_count; i++)

@@ -4,6 +4,7 @@ wav.py - writes and reads WAV files without takt's help, as plain lists of numbe
 Integer samples are integers of their own format (u8 from 0 to 255), f32 samples are floats. Frames
 are tuples, one number a channel.
 """
+import functools
 import struct
 
 FORMATS = {"u8": (1, 8), "s16": (1, 16), "s24": (1, 24), "s32": (1, 32), "f32": (3, 32)}
@@ -22,8 +23,13 @@ def unpack(name, data):
 
 
 def write(path, name, frames, channels=1, rate_hz=48000):
-    tag, bits = FORMATS[name]
     data = b"".join(pack(name, sample) for frame in frames for sample in frame)
+    write_bytes(path, name, data, channels, rate_hz)
+
+
+def write_bytes(path, name, data, channels=1, rate_hz=48000):
+    """The same of samples that are bytes already."""
+    tag, bits = FORMATS[name]
     head = struct.pack("<HHIIHH", tag, channels, rate_hz, rate_hz * channels * bits // 8,
                        channels * bits // 8, bits)
     padding = b"\0" * (len(data) % 2)
@@ -34,7 +40,7 @@ def write(path, name, frames, channels=1, rate_hz=48000):
 
 
 class Read:
-    """name, channels, rate_hz and frames of a file."""
+    """name, channels, rate_hz, data (its samples as bytes) and frames of a file."""
 
     def __init__(self, path):
         with open(path, "rb") as file:
@@ -52,7 +58,11 @@ class Read:
                 body = data[at + 8:at + 8 + size]
             at += 8 + size + size % 2
         self.name = {v: k for k, v in FORMATS.items()}[(tag, bits)]
-        size = bits // 8
-        samples = [unpack(self.name, body[i:i + size]) for i in range(0, len(body), size)]
-        self.frames = [tuple(samples[i:i + self.channels])
-                       for i in range(0, len(samples), self.channels)]
+        self.data = body
+
+    @functools.cached_property
+    def frames(self):
+        size = FORMATS[self.name][1] // 8
+        samples = [unpack(self.name, self.data[i:i + size]) for i in range(0, len(self.data), size)]
+        return [tuple(samples[i:i + self.channels])
+                for i in range(0, len(samples), self.channels)]

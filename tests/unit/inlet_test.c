@@ -208,6 +208,7 @@ static void plain_other_source_waits_for_silence_and_eight(void)
 
 static void plain_static_types_need_no_telling(void)
 {
+    struct takt_inlet_peer stranger;
     for (uint8_t type = 9; type <= 12; type++) {
         CHECK(open_rig(&g, (struct takt_inlet_cfg){0}));
         CHECK(station_open(&a, STATION_PLAIN, NULL, 7, 0));
@@ -221,6 +222,8 @@ static void plain_static_types_need_no_telling(void)
             CHECK_INT(g.packets, 0);
             CHECK_INT(counts_of(&g).undescribed, 18);
             CHECK_INT(counts_of(&g).waiting, 32);
+            takt_inlet_read_stranger(g.in, &stranger);
+            CHECK_INT(stranger.bytes[0], 9);
         }
         station_close(&a);
         CHECK(close_rig(&g));

@@ -323,6 +323,15 @@ static void descriptions_of_ffmpeg_are_read(void)
     CHECK(back.suite == TAKT_SRTP_AES_128_SHA1_80);
     CHECK(!memcmp(back.key.key, "wDfvg&T+)xG7@fb5", 16));
     CHECK(!memcmp(back.key.salt, "jU,RaA}\\|p0%*#", 14));
+    /* As it writes them itself for srtp://, without the S in the profile. */
+    CHECK_INT(
+        parse("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=No Name\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+              "a=tool:libavformat LIBAVFORMAT_VERSION\r\nm=audio 5004 RTP/AVP 97\r\nb=AS:1536\r\n"
+              "a=rtpmap:97 L16/48000/2\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 "
+              "inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n"),
+        0);
+    CHECK(plays(TAKT_CODEC_L16, 48000, 2, 0, 97) && back.is_secure && back.has_key);
+    CHECK(!memcmp(back.key.salt, "jU,RaA}\\|p0%*#", 14));
 }
 
 static void descriptions_of_gstreamer_are_read(void)
