@@ -15,8 +15,8 @@
  * Plain RTP comes from anybody. So a source is believed after two packets in order, and, unless
  * sources_max asks for mixing, only the first one is heard, until it has been silent for 2 s and
  * another one has sent 8 packets in order. It is listened to for 20 ms before it is heard. With
- * `trusts` none of this is asked: a source counts from its first packet on, and another one may
- * come 80 ms after the last one's end.
+ * `trusts` a source counts from its first packet on, and another one may come 80 ms after the last
+ * one's end; with `latency_ms` as well the first packet is heard, too.
  *
  * Pure: time comes in by argument, and the same packets and pulls give the same sound. Thread: one
  * at a time, for all but takt_receiver_read_stats() and takt_receiver_help().

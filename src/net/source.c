@@ -716,9 +716,12 @@ static bool is_worth_it(const struct takt_source *s, double excess_ns)
         return fabs(excess_ns) > near_ns;
     if (s->cfg.latency_ms > 0)
         return fabs(excess_ns) > band_ns;
-    bool is_calm = takt_follow_is_exact(s->voice[s->format].follow) &&
-                   s->arrival_ns - s->pressed_at_ns > calm_for_ns;
-    return excess_ns > 0 ? excess_ns > (is_calm ? worth_ns : worth_less_ns)
+    bool is_exact = takt_follow_is_exact(s->voice[s->format].follow);
+    bool is_calm = is_exact && s->arrival_ns - s->pressed_at_ns > calm_for_ns;
+    /* What the copy has just got back of reading ahead is no reason to leave it again. */
+    double less_ns =
+        worth_less_ns + (is_exact ? TAKT_FOLLOW_AHEAD * 1e9 / codec_of(s)->rate_hz : 0);
+    return excess_ns > 0 ? excess_ns > (is_calm ? worth_ns : less_ns)
                          : s->is_pressed && -excess_ns > band_ns;
 }
 
@@ -785,15 +788,15 @@ static double resume_ns(const struct takt_source *s)
     return s->cfg.latency_ms > 0 ? most_ns(s) : resume_most_ns;
 }
 
-/* Whether there is anything to be heard now: a source that is vouched for from its first packet on,
- * others when their path is known. */
+/* Whether there is anything to be heard now: where the delay is given, a source that is vouched for
+ * from its first packet on; others when their path is known. */
 static bool is_due(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, double dt_s)
 {
     int64_t now_ns = play_ns - ahead_ns + (int64_t)(dt_s * 1e9);
     now_ns = s->arrival_ns > now_ns ? s->arrival_ns : now_ns;
     if (s->is_learning && (now_ns - s->first_ns >= learn_ns || now_ns < s->first_ns))
         end_learning(s, play_ns, ahead_ns);
-    else if (!s->is_begun && (!s->is_learning || s->cfg.trusts))
+    else if (!s->is_begun && (!s->is_learning || (s->cfg.trusts && s->cfg.latency_ms > 0)))
         begin_line(s, play_ns, ahead_ns, fmin(goal_ns(s), resume_ns(s)));
     return s->is_begun;
 }
