@@ -301,6 +301,7 @@ int session_run(struct session *s)
     free(r.scratch);
     free(r.held);
     free(r.latest);
+    s->running = NULL;
     signals_give_back(&s->signals);
     if (!status && s->options->strict && s->recording.lost_frames)
         return complain(s->options, EXIT_BROKEN, "--strict: %llu frames of the recording are lost",

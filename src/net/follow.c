@@ -19,7 +19,7 @@
 #include <stdlib.h>
 
 enum { LEAVE_FRAMES = 128, HALF = TAKT_FOLLOW_AHEAD, PRIME = 2 * HALF - 1 };
-static const double band_s = 0.25e-3, calm_error_s = 0.05e-3, calm_drift = 10e-6, calm_least_s = 0.5;
+static const double band_s = 0.25e-3, calm_error_s = 0.05e-3, calm_drift = 10e-6,
                     calm_least_s = 0.5;
 static const double speed_most = 0.0075, smooth_s = 0.1;
 
