@@ -2,6 +2,7 @@
 
 #include "options.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -49,7 +50,8 @@ static bool read_share(const char *text, double low, double high, double *share)
     if (length >= sizeof number || strchr(number, 's') || !read_seconds(number, 0, 100, share))
         return false;
     *share /= is_percent ? 100 : 1;
-    return *share >= low && *share <= high;
+    /* 0.3 for 0.3% would be a hundred times as much. */
+    return *share >= low && *share <= (is_percent ? high : fmin(high, 0.05));
 }
 
 static int take_codec(struct options *o, const char *name, const char *v)
@@ -181,7 +183,8 @@ static int take_number(struct options *o, const char *key, const char *name, con
         n->sources_max = (uint32_t)whole;
     } else if (!strcmp(key, "late")) {
         if (!read_share(v, 0.00001, 0.5, &n->late_ratio))
-            return option_bad(o, name, v, "not a share from 0.001% to 50%; try 0.3%");
+            return option_bad(o, name, v,
+                              "not a share from 0.001% to 50%; try 0.3%, which is 0.003");
     } else if (!strcmp(key, "max-latency")) {
         if (!read_ms(v, false, 1, 2000, &n->latency_ms_max))
             return option_bad(o, name, v, "not a time from 1ms to 2s; try 200ms");

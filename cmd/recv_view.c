@@ -193,7 +193,7 @@ static void json_timing(struct json *j, const struct takt_recv_source *s, bool i
     json_number(j, "round_trip_ms", s ? known(s->round_trip_ms) : UNKNOWN, 3);
 }
 
-static void json_ratios(struct json *j, const struct takt_recv_stats *n)
+static void json_ratios(struct json *j, const struct takt_recv_stats *n, double kbit_s)
 {
     bool any = due_of(&n->counts), heard = n->counts.heard_frames + n->counts.concealed_frames;
     json_number(j, "late_ratio", any ? n->late_ratio : UNKNOWN, 6);
@@ -201,7 +201,7 @@ static void json_ratios(struct json *j, const struct takt_recv_stats *n)
     json_number(j, "repaired_ratio", any ? n->repaired_ratio : UNKNOWN, 6);
     json_number(j, "concealed_ratio", heard ? n->concealed_ratio : UNKNOWN, 6);
     json_int(j, "packets", (int64_t)n->counts.packets);
-    json_number(j, "kbit_s", n->kbit_s, 1);
+    json_number(j, "kbit_s", kbit_s, 1);
 }
 
 static void json_source(struct json *j, const struct takt_recv_source *s)
@@ -231,7 +231,7 @@ void recv_json(struct analysis *a, struct json *j, const void *event)
     (void)a;
     json_int(j, "sources", n->sources_count);
     json_timing(j, s, false);
-    json_ratios(j, n);
+    json_ratios(j, n, n->kbit_s);
 }
 
 static void json_refused(struct json *j, const struct receiving *r)
@@ -258,7 +258,7 @@ void recv_summary_json(struct analysis *a, struct json *j)
     json_open(j, "net", '{');
     json_string(j, "at", r->at);
     json_timing(j, r->has_source ? &r->source : NULL, true);
-    json_ratios(j, n);
+    json_ratios(j, n, n->kbit_s_mean);
     json_counts(j, &n->counts);
     json_int(j, "datagrams", (int64_t)n->datagrams);
     json_int(j, "kernel_dropped", (int64_t)n->kernel_dropped);

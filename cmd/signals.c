@@ -30,6 +30,9 @@ bool signals_ends(int signal)
 
 void signals_give_back(struct signals *s)
 {
+    /* One that came twice was meant once. */
+    while (s->fd >= 0 && signals_next(s))
+        ;
     if (s->fd >= 0)
         close(s->fd);
     sigprocmask(SIG_SETMASK, &s->before, NULL);

@@ -142,7 +142,8 @@ struct takt_recv_stats {
     struct takt_recv_refused refused;
     char stranger[TAKT_RECV_NAME_MAX]; /* where the last one refused and not malformed came from */
     uint64_t datagrams, kernel_dropped, ring_dropped;
-    double kbit_s;
+    double kbit_s;      /* of everything that came, last second, with UDP and IP headers */
+    double kbit_s_mean; /* of what was believed, from the first to the last of it */
     double late_ratio, lost_ratio, repaired_ratio;         /* of packets that were to be played */
     double concealed_ratio;                                /* of the sound since it began */
     double cpu_s;                                          /* that the threads used */

@@ -347,6 +347,8 @@ void takt_recv_read_stats(struct takt_recv *r, struct takt_recv_stats *out)
     out->kernel_dropped = shown.kernel_dropped;
     out->ring_dropped = shown.ring_dropped;
     out->kbit_s = shown.kbit_s;
+    double seconds = (double)(shown.last_ns - shown.first_ns) * 1e-9;
+    out->kbit_s_mean = seconds > 0 ? 8e-3 * (double)shown.heard_bytes / seconds : 0;
     out->cpu_s = (double)(atomic_load(&r->cpu_ns[0]) + atomic_load(&r->cpu_ns[1])) * 1e-9;
     for (uint32_t i = 0; i < r->sources_max; i++) {
         tell_state(&shown.source[i], &out->source[i]);

@@ -23,6 +23,8 @@ enum {
 static const int64_t second_ns = 1000000000, show_ns = 50000000, word_ns = 10000000000;
 /* Before it is said that somebody is not understood: descriptions may come later. */
 static const int64_t patience_ns = 1000000000;
+/* One that takes the place of another has to wait for 2 s. */
+static const int64_t foreign_patience_ns = 4000000000;
 
 /* ---- What is said ---------------------------------------------------------------------------- */
 
@@ -216,7 +218,8 @@ static void look_for_refused(struct takt_recv *r, struct refusals *f, int64_t no
             f->was_said[why] = false;
         if (!f->since_ns[why])
             f->since_ns[why] = now_ns;
-        if (is_noise || f->was_said[why] || now_ns - f->since_ns[why] < patience_ns)
+        if (is_noise || f->was_said[why] ||
+            now_ns - f->since_ns[why] < (why == FOREIGN ? foreign_patience_ns : patience_ns))
             continue;
         f->was_said[why] = true;
         f->said_ns[why] = now_ns;
@@ -225,6 +228,20 @@ static void look_for_refused(struct takt_recv *r, struct refusals *f, int64_t no
 }
 
 /* ---- The thread ------------------------------------------------------------------------------ */
+
+/* Whether the last datagram was believed shows in the counts. */
+static void note_heard(struct takt_recv *r, const struct takt_udp_packet *p)
+{
+    struct takt_inlet_counts c;
+    takt_inlet_read_counts(r->inlet, &c);
+    uint64_t heard = c.packets + c.repair + c.reports;
+    if (heard == r->heard)
+        return;
+    r->heard = heard;
+    r->now.heard_bytes += p->bytes + AROUND_BYTES;
+    r->now.first_ns = r->now.first_ns ? r->now.first_ns : p->arrival_ns;
+    r->now.last_ns = p->arrival_ns;
+}
 
 static void take(struct takt_recv *r, struct takt_udp *udp)
 {
@@ -237,6 +254,7 @@ static void take(struct takt_recv *r, struct takt_udp *udp)
         r->now.datagrams++;
         takt_peer_from_address(&in[i].from, &d.from);
         takt_inlet_take(r->inlet, &d);
+        note_heard(r, &in[i]);
     }
 }
 

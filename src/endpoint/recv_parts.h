@@ -63,6 +63,8 @@ struct takt_recv_shown {
     struct takt_inlet_peer stranger;
     double kbit_s, source_kbit_s[TAKT_RECV_SOURCES_MAX];
     uint64_t datagrams, kernel_dropped, ring_dropped;
+    uint64_t heard_bytes;      /* of what was believed */
+    int64_t first_ns, last_ns; /* its first and its last; 0: none */
 };
 
 struct takt_recv {
@@ -86,6 +88,7 @@ struct takt_recv {
     struct takt_inlet_source begun[TAKT_RECV_SOURCES_MAX]; /* the newest at each place */
     struct takt_ring *made;                                /* of struct takt_recv_made */
     uint64_t given;                                        /* bytes of the ring */
+    uint64_t heard;                                        /* datagrams that were believed */
     uint64_t bytes;                                        /* that came, with what is around them */
     struct takt_recv_shown now;
     struct takt_snapshot *shown;

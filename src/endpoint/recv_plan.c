@@ -144,10 +144,11 @@ static int plan_at(const struct takt_recv_cfg *c, const struct takt_session *s,
     if (err < 0)
         return err;
     if (!is_open && !takt_address_is_loopback(&p->at[0]))
-        return takt_fail(e, TAKT_ERR_ARG, 0,
-                         "%.60s is open to others, and anybody could speak: give a key, ask for "
-                         "plain RTP, or listen at 127.0.0.1",
-                         c->at ? c->at : "the address of the SDP");
+        return takt_fail(
+            e, TAKT_ERR_ARG, 0,
+            "%.60s is open to others, and anybody could speak: give a key (--key-file), "
+            "ask for plain RTP (--plain), or listen at 127.0.0.1",
+            c->at ? c->at : "the address of the SDP");
     for (uint32_t i = 1; i < TAKT_ENDPOINT_PORTS; i++) {
         p->at[i] = p->at[0];
         if (!takt_address_port(&p->at[0]) || !takt_endpoint_shift_port(&p->at[i], i))

@@ -146,7 +146,7 @@ static int plan_destinations(const struct takt_send_cfg *c, struct takt_send_pla
         if (!p->is_encrypted && !c->plain && !takt_address_is_loopback(to))
             return takt_fail(e, TAKT_ERR_ARG, 0,
                              "%.60s is beyond this machine, and anybody on the way could listen: "
-                             "give a key, or ask for plain RTP",
+                             "give a key (--key-file), or ask for plain RTP (--plain)",
                              c->to[d]);
         for (uint32_t kind = 1; kind < TAKT_ENDPOINT_PORTS; kind++) {
             to[kind] = to[0];

@@ -14,7 +14,8 @@
 enum { NS_A_MS = 1000000 };
 static const int64_t silence_more_ns = 100 * (int64_t)NS_A_MS;
 static const int64_t clock_settles_ns = 15000000000;
-static const double level_limit = 1.5, step_share = 1.35, step_share_excused = 4;
+static const double level_limit = 1.5, opus_level_limit = 4; /* Opus may overshoot */
+static const double step_share = 1.35, step_share_excused = 4;
 static const double latency_off_ms = 1, delay_slack_ms = 2, behind_most_ms = 650;
 static const double pause_s = 0.5;
 static const size_t crypto_slack_bytes = 4096;
@@ -194,12 +195,13 @@ static void check_samples(struct takt_lab_net *l)
     bool is_well = l->now_ns >= ear->excused_until_ns;
     double share = is_well ? step_share : step_share_excused;
     double step_limit = share * (double)l->sound->step_most;
+    double limit = is_opus(l) ? opus_level_limit : level_limit;
     bool any_step = is_damaged(l) || l->pause_frames || is_opus(l);
     for (uint32_t c = 0; c < p->format.channels; c++)
         for (uint32_t i = 0; i < p->out_block; i++) {
             float x = l->out[c][i];
             double step = fabs((double)x - (double)ear->last[c]);
-            if (!isfinite(x) || (double)fabsf(x) > level_limit)
+            if (!isfinite(x) || (double)fabsf(x) > limit)
                 takt_lab_net_break(l, "a sample of %g", (double)x);
             if (!any_step && step > step_limit)
                 takt_lab_net_break(l, "a step of %.4f, where the sound has %.4f at most%s", step,

@@ -36,6 +36,7 @@ enum {
     RUN_FIRST = 2, /* packets in order of a plain source, before it is believed */
     RUN_OTHER = 8, /* and of one that follows another */
     SWITCH_RUN = 2,
+    STRAGGLERS = 8, /* in order, after which a source has not ended */
     PACKET_BYTES_MAX = 65535,
     SDES_SOURCES = 256,
     SILENT_S = 10,
@@ -46,6 +47,7 @@ enum {
     RATE_MAX_HZ = 384000
 };
 static const int64_t ns_per_s = 1000000000, away_ns = 2000000000, held_ns = 1000000000;
+static const int64_t straggling_ns = 200000000;
 static const int64_t candidate_ns = 10000000000;
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -230,6 +232,11 @@ static bool is_playable(struct takt_session_packets *p)
 
 /* ---- Places ---------------------------------------------------------------------------------- */
 
+static bool is_same_host(const struct takt_inlet_peer *a, const struct takt_inlet_peer *b)
+{
+    return memcmp(a->bytes, b->bytes, TAKT_INLET_HOST_BYTES) == 0;
+}
+
 static uint32_t number_of(const struct takt_inlet *in, const struct takt_inlet_place *p)
 {
     return (uint32_t)(p - in->place);
@@ -380,11 +387,6 @@ static struct takt_inlet_candidate *find_candidate(struct takt_inlet *in, uint32
             return c;
     }
     return NULL;
-}
-
-static bool is_same_host(const struct takt_inlet_peer *a, const struct takt_inlet_peer *b)
-{
-    return memcmp(a->bytes, b->bytes, TAKT_INLET_HOST_BYTES) == 0;
 }
 
 /* One that was silent for so long that it lost its place is what it was. */
@@ -544,14 +546,30 @@ static bool has_just_gone(const struct takt_inlet *in, uint32_t ssrc, int64_t no
     return false;
 }
 
+/* A packet that was still on its way when its source said that it ends. Where they go on in order
+ * it was not the source that said so. */
+static bool is_straggler(struct takt_inlet *in, const struct takt_rtp *rtp, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < in->cfg.sources_max; i++) {
+        struct takt_inlet_place *p = &in->place[i];
+        if (!p->has_gone || p->gone_ssrc != rtp->ssrc || now_ns - p->gone_ns >= away_ns)
+            continue;
+        p->gone_run = p->gone_run && rtp->seq == p->gone_next ? p->gone_run + 1 : 1;
+        p->gone_next = (uint16_t)(rtp->seq + 1);
+        p->has_gone = p->gone_run < STRAGGLERS || now_ns - p->gone_ns < straggling_ns;
+        return p->has_gone;
+    }
+    return false;
+}
+
 /* A packet of a source without a place. */
 static uint64_t *audition(struct takt_inlet *in, const struct takt_rtp *rtp,
                           struct takt_inlet_context *context, const struct takt_inlet_datagram *d,
                           size_t bytes)
 {
     uint32_t run;
-    if (has_just_gone(in, rtp->ssrc, d->arrival_ns))
-        return in->trust == TAKT_INLET_PLAIN ? &in->counts.foreign : &in->counts.replayed;
+    if (is_straggler(in, rtp, d->arrival_ns))
+        return &in->counts.waiting;
     drop_stale(in, context, rtp->ssrc);
     struct takt_inlet_candidate *c = find_candidate(in, rtp->ssrc, context);
     if (!c)
@@ -597,6 +615,8 @@ static uint64_t *judge_opened(struct takt_inlet *in, const struct takt_inlet_dat
     if (takt_rtp_parse(d->data, bytes, &rtp) < 0)
         return &in->counts.malformed;
     struct takt_inlet_place *p = find_place(in, ssrc, context);
+    if (p && in->trust == TAKT_INLET_PLAIN && !is_same_host(&d->from, &p->sender.from))
+        return &in->counts.foreign;
     if (rtp.ssrc != ssrc)
         return p ? take_repair(in, p, &rtp, d, bytes) : &in->counts.waiting;
     return p ? take_rtp(in, p, &rtp, d, bytes) : audition(in, &rtp, context, d, bytes);
@@ -755,6 +775,7 @@ static void end_by_bye(struct takt_inlet *in, struct takt_inlet_place *p, int64_
     if (p->sender.context)
         p->sender.context->is_over = true;
     p->has_gone = in->trust != TAKT_INLET_KEYED;
+    p->gone_run = 0;
     p->gone_ssrc = p->sender.ssrc;
     p->gone_ns = now_ns;
     end_place(in, p, TAKT_INLET_BYE);
@@ -841,7 +862,10 @@ static uint64_t *judge_rtcp(struct takt_inlet *in, const struct takt_inlet_datag
         return n < 0 ? count_of_srtp(in, n) : judge_heard(in, d, (size_t)n, NULL);
     }
     enum takt_inlet_opened opened = takt_inlet_open_rtcp(&in->keys, d, &bytes, &context);
-    return opened == TAKT_INLET_OPENED ? judge_heard(in, d, bytes, context) : count_of(in, opened);
+    /* A source's first reports may come before its first packet, which tells its start. */
+    return opened == TAKT_INLET_OPENED    ? judge_heard(in, d, bytes, context)
+           : opened == TAKT_INLET_UNTRIED ? &in->counts.waiting
+                                          : count_of(in, opened);
 }
 
 /* ---- All ------------------------------------------------------------------------------------- */

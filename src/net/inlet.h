@@ -129,7 +129,8 @@ struct takt_inlet_counts {
     uint64_t packets;     /* RTP that was believed */
     uint64_t repair;      /* of these sources */
     uint64_t reports;     /* RTCP of these sources */
-    uint64_t waiting;     /* RTP held back until the format is known, or the source believed */
+    uint64_t waiting;     /* RTP held back until the format is known, or the source believed; RTCP
+                           * whose source is not heard yet; what comes just after a BYE */
     uint64_t malformed;   /* neither RTP nor RTCP */
     uint64_t foreign;     /* plain sources for which there is no place */
     uint64_t undescribed; /* of a format that nobody told, beyond those that wait */

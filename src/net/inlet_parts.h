@@ -163,6 +163,8 @@ struct takt_inlet_place {
     double report_bytes; /* smoothed */
     bool has_gone;       /* the last one said that it ends, at gone_ns */
     uint32_t gone_ssrc;
+    uint32_t gone_run; /* packets in order since then, and the next one's number */
+    uint16_t gone_next;
     int64_t gone_ns;
 };
 

@@ -194,6 +194,7 @@ static int64_t play(struct takt_playout *p, struct takt_jitter *j,
         memmove(planes[c], planes[c] + skip, frames * sizeof(float));
     join(p, planes, frames);
     bool is_free = wish && is_silent(p, planes, frames);
+    p->counts.concealed_frames += p->is_heard ? (uint64_t)p->hidden : 0;
     p->is_heard = true;
     p->is_hidden = false;
     p->hidden = 0;
@@ -247,7 +248,6 @@ static int64_t hide(struct takt_playout *p, uint32_t frames, int64_t known, int6
     }
     p->is_hidden = p->is_heard;
     p->hidden += frames;
-    p->counts.concealed_frames += p->is_heard && !p->is_ended ? frames : 0;
     p->head += frames;
     int64_t left = known > frames ? known - frames : 0;
     int64_t moved = within(wish, -(int64_t)frames, left);
@@ -339,5 +339,9 @@ int64_t takt_playout_hidden(const struct takt_playout *p)
 
 struct takt_playout_counts takt_playout_counts(const struct takt_playout *p)
 {
-    return p->counts;
+    struct takt_playout_counts c = p->counts;
+    /* A sender that does not come back has ended, whether it said so or not. */
+    if (p->is_heard && !p->is_ended && p->hidden <= p->format.rate_hz)
+        c.concealed_frames += (uint64_t)p->hidden;
+    return c;
 }

@@ -33,10 +33,12 @@ struct takt_playout_cfg {
 };
 
 struct takt_playout_counts {
-    uint64_t heard_frames, concealed_frames; /* the sender's frames, and what stood in for them */
-    uint64_t repaired_packets;               /* out of the next one's copy */
-    uint64_t capture_line;                   /* the place of the frame that was captured … */
-    int64_t capture_ns;                      /* … then; 0: not known */
+    /* The sender's frames, and what stood in for them; a gap of more than a second is counted once
+     * it is over. */
+    uint64_t heard_frames, concealed_frames;
+    uint64_t repaired_packets; /* out of the next one's copy */
+    uint64_t capture_line;     /* the place of the frame that was captured … */
+    int64_t capture_ns;        /* … then; 0: not known */
 };
 
 /* The only call that allocates. Errors: those of takt_decoder_create(); *out is NULL then.

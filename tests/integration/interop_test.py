@@ -616,7 +616,8 @@ def manual_pairs():
     with open(f"{ROOT}/man/takt.1", encoding="ascii") as file:
         text = file.read()
     section = re.search(r"^\.Ss With other programs$(.*?)^\.S[hs] ", text, re.M | re.S)[1]
-    lines = [line.replace("\\-", "-") for line in re.findall(r"^\.Dl (.*)$", section, re.M)]
+    lines = [line.replace("\\-", "-").replace("\\&", "")
+             for line in re.findall(r"^\.Dl (.*)$", section, re.M)]
     return list(zip(lines[0::2], lines[1::2]))
 
 

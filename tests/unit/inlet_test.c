@@ -285,6 +285,11 @@ static void plain_rtcp_counts_only_from_the_host_of_the_packets(void)
     CHECK(g.ends == 1 && g.why == TAKT_INLET_BYE);
     play(&g, &a, 10); /* what was still on its way */
     CHECK_INT(g.begins, 1);
+    play(&g, &a, 300); /* but it goes on: it was another one that said so */
+    CHECK_INT(g.begins, 2);
+    take_from(&g, datagram, station_rtp(&a, datagram), 1); /* nor is it his from elsewhere */
+    CHECK_INT(counts_of(&g).foreign, 2);
+    CHECK_INT(g.begins, 2);
     station_close(&a);
     CHECK(close_rig(&g));
 }
@@ -559,7 +564,7 @@ static void many_that_ended_are_not_played_again(void)
         replay(&g, &tapes[(i * 37) % MANY]);
     CHECK_INT(g.packets, before);
     /* Of a start that is forgotten, RTCP tells nothing that it could be known by. */
-    CHECK_INT(counts_of(&g).replayed + counts_of(&g).untried, MANY * 5);
+    CHECK_INT(counts_of(&g).replayed + counts_of(&g).untried + counts_of(&g).waiting, MANY * 5);
     CHECK(counts_of(&g).untried < MANY);
     CHECK(close_rig(&g));
 }
