@@ -8,6 +8,7 @@
 #include "signals.h"
 #include "verbs.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,17 +118,19 @@ static void watch_over(uint64_t seed)
 
 static void json_quantiles(struct json *j, const char *name, const struct takt_recv_quantiles *q)
 {
+    bool is_known = q->max > 0; /* a number that is none becomes null */
     json_open(j, name, '{');
-    json_number(j, "p50", q->p50, 3);
-    json_number(j, "p95", q->p95, 3);
-    json_number(j, "p99", q->p99, 3);
-    json_number(j, "max", q->max, 3);
+    json_number(j, "p50", is_known ? q->p50 : (double)NAN, 3);
+    json_number(j, "p95", is_known ? q->p95 : (double)NAN, 3);
+    json_number(j, "p99", is_known ? q->p99 : (double)NAN, 3);
+    json_number(j, "max", is_known ? q->max : (double)NAN, 3);
     json_close(j, '}');
 }
 
 static void json_counts(struct json *j, const struct takt_recv_counts *c)
 {
     json_int(j, "packets", (int64_t)c->packets);
+    json_open(j, "counts", '{');
     json_int(j, "played", (int64_t)c->played);
     json_int(j, "late", (int64_t)c->late);
     json_int(j, "lost", (int64_t)c->lost);
@@ -136,6 +139,7 @@ static void json_counts(struct json *j, const struct takt_recv_counts *c)
     json_int(j, "duplicated", (int64_t)c->duplicated);
     json_int(j, "broken", (int64_t)c->broken);
     json_int(j, "resets", (int64_t)c->resets);
+    json_close(j, '}');
 }
 
 static void json_net(struct json *j, const struct takt_simulate_net_report *r)
@@ -156,7 +160,7 @@ static void json_net(struct json *j, const struct takt_simulate_net_report *r)
     json_number(j, "drift_ppm", s->drift_ppm, 2);
     json_number(j, "speed_ppm", s->speed_ppm, 2);
     json_number(j, "jitter_ms", s->jitter_ms, 3);
-    json_number(j, "round_trip_ms", s->round_trip_ms, 3);
+    json_number(j, "round_trip_ms", s->round_trip_ms > 0 ? s->round_trip_ms : (double)NAN, 3);
     json_number(j, "kbit_s", st->kbit_s, 1);
     json_counts(j, &st->counts);
     json_close(j, '}');

@@ -58,7 +58,9 @@ struct takt_send_cfg {
     bool low_delay;    /* Opus at 10 and 20 ms: 4 ms less, and no FEC */
     bool no_fec;       /* Opus at 10 and 20 ms: never a coarse copy in the next packet */
 
-    enum takt_send_depth copies; /* RED (RFC 2198), for packets up to 5 ms: older packets in each */
+    /* RED (RFC 2198), for packets up to 5 ms: older packets in each. Auto: where packets are lost
+     * and there is no repair, and where they overtake each other, which halves the delay */
+    enum takt_send_depth copies;
     uint32_t copies_fixed;       /* with TAKT_SEND_FIXED, 1..3 */
     enum takt_send_depth repair; /* Reed-Solomon packets: default auto for PCM, and for Opus off */
     uint32_t repair_data;        /* with TAKT_SEND_FIXED: of so many packets, 1..32, */

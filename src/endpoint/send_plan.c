@@ -97,8 +97,7 @@ static int plan_copies(const struct takt_send_cfg *c, struct takt_outlet_cfg *o,
                              "copies are for packets of up to 5 ms, and these have %.4g ms",
                              1e3 * f->frames / f->rate_hz);
         o->copies = o->copies_max = c->copies_fixed;
-    } else if (c->copies == TAKT_SEND_AUTO && is_short && !c->bare && o->repair_max == 0 &&
-               c->repair != TAKT_SEND_FIXED) {
+    } else if (c->copies == TAKT_SEND_AUTO && is_short && !c->bare) {
         o->copies_max = COPIES_MAX;
     }
     o->packets.red_type = o->copies_max ? TYPE_RED : 0;

@@ -336,7 +336,10 @@ static void receive(struct takt_inlet *in, struct takt_inlet_place *p, const str
     p->packets++;
     p->bytes += bytes;
     p->heard_ns = arrival_ns;
-    if (takt_rtp_source_take(&p->reception, rtp->seq) == TAKT_RTP_NEXT)
+    enum takt_rtp_verdict verdict = takt_rtp_source_take(&p->reception, rtp->seq);
+    p->came++;
+    p->overtaken += verdict == TAKT_RTP_LATE;
+    if (verdict == TAKT_RTP_NEXT)
         takt_rtp_source_time(&p->reception,
                              arrival_units(arrival_ns, takt_inlet_clock_hz(&p->source.packets)),
                              rtp->timestamp);
@@ -502,6 +505,7 @@ static void begin(struct takt_inlet *in, struct takt_inlet_place *p, struct takt
                                    .repair = repair};
     c->is_used = false;
     takt_repair_restart(repair, p->sender.ssrc);
+    p->came = p->overtaken = 0;
     takt_rtp_source_init(&p->reception, c->seq_next);
     if (p->sender.context)
         takt_inlet_keys_begun(&in->keys, p->sender.context);

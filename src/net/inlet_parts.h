@@ -155,6 +155,7 @@ struct takt_inlet_place {
     int64_t begun_ns, heard_ns;
     uint64_t packets, bytes;
     struct takt_rtp_source reception;
+    uint32_t came, overtaken; /* since the last report: packets, and those after a later one */
     struct takt_repair_decoder *repair;
     uint64_t repaired, repair_packets;
     bool is_due; /* a report, at due_ns */

@@ -14,6 +14,7 @@
 #include "net/inlet_parts.h"
 
 #include "base/assert.h"
+#include "net/listeners.h"
 #include "wire/bytes.h"
 
 #include <string.h>
@@ -24,6 +25,7 @@ enum {
     ABOVE_MAX = 3,
     FIRST_REPORTS = 8,
     REPORT_BYTES_MAX = 512,
+    TOLD_BYTES_MAX = 32,
     AROUND_BYTES = 28 /* IPv4 and UDP */
 };
 static const int64_t ns_per_s = 1000000000, window_ns = 60000000000, step_ns = 100000000;
@@ -165,10 +167,19 @@ static int write_report(const struct takt_inlet *in, const struct takt_inlet_pla
 {
     const struct takt_inlet_sender *s = &p->sender;
     struct takt_rtcp_reports r = {.ssrc = in->cfg.ssrc, .count = 1};
-    struct takt_rtcp_item item = {.ssrc = in->cfg.ssrc,
-                                  .type = TAKT_RTCP_CNAME,
-                                  .bytes = (uint8_t)strlen(in->cname),
-                                  .text = in->cname};
+    char text[TOLD_BYTES_MAX];
+    int told = takt_listeners_tell(p->came ? (double)p->overtaken / p->came : 0, text, sizeof text);
+    struct takt_rtcp_item items[] = {{.ssrc = in->cfg.ssrc,
+                                      .type = TAKT_RTCP_CNAME,
+                                      .bytes = (uint8_t)strlen(in->cname),
+                                      .text = in->cname},
+                                     {.ssrc = in->cfg.ssrc,
+                                      .type = TAKT_RTCP_PRIV,
+                                      .prefix_bytes = sizeof TAKT_SESSION_PREFIX - 1,
+                                      .bytes = (uint8_t)(told > 0 ? told : 0),
+                                      .prefix = TAKT_SESSION_PREFIX,
+                                      .text = text}};
+    size_t items_count = s->has_line && told > 0 ? 2 : 1; /* of interest to takt alone */
     struct takt_rtcp_xr_block time = {.type = TAKT_RTCP_XR_TIME, .ntp = ntp};
     r.blocks[0] = (struct takt_rtcp_block){.ssrc = s->ssrc, .reception = *reception};
     if (s->last_sr) {
@@ -177,7 +188,8 @@ static int write_report(const struct takt_inlet *in, const struct takt_inlet_pla
     }
     int used = takt_rtcp_write_reports(&r, out, REPORT_BYTES_MAX);
     if (used >= 0)
-        add(&used, takt_rtcp_write_sdes(&item, 1, out + used, REPORT_BYTES_MAX - (size_t)used));
+        add(&used,
+            takt_rtcp_write_sdes(items, items_count, out + used, REPORT_BYTES_MAX - (size_t)used));
     if (used >= 0)
         add(&used, takt_rtcp_write_xr(in->cfg.ssrc, &time, 1, out + used,
                                       REPORT_BYTES_MAX - (size_t)used));
@@ -224,6 +236,7 @@ void takt_inlet_report(struct takt_inlet *in, struct takt_inlet_place *p, int64_
     TAKT_ASSERT((uint64_t)bytes <= p->sender.budget);
     p->sender.budget -= (uint64_t)bytes;
     p->reception = after;
+    p->came = p->overtaken = 0;
     p->sender.clock.asked[p->sender.clock.asked_count++ % TAKT_INLET_ASKED] = takt_ntp_middle(ntp);
     p->report_bytes += (bytes + AROUND_BYTES - p->report_bytes) / (p->reports ? 16 : 1);
     p->reports++;

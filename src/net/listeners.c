@@ -9,14 +9,18 @@
 #include "net/listeners.h"
 
 #include "base/assert.h"
+#include "net/session_text.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { COPIES_MAX = 3, PLAUSIBLE_PACKETS = 1 << 22 };
 
 static const int64_t silence_ns_max = INT64_C(30000000000), hold_ns = INT64_C(20000000000);
 static const double missing_most = 3e-4, fall = 0.5;
+static const double overtaken_least = 0.1; /* a packet held up now and then is not worth it */
+#define OVERTAKEN "1 overtaken="
 /* The spread: smoothed over so many reports, of which one counts no more than this, and only with
  * so many packets lost that their number is not all chance. */
 static const double spread_smooth = 1.0 / 8, spread_most = 8, spread_lost_least = 4;
@@ -27,6 +31,12 @@ void takt_listeners_init(struct takt_listeners *l, const struct takt_listeners_c
     TAKT_ASSERT(cfg->percent <= cfg->percent_max);
     *l = (struct takt_listeners){
         .cfg = *cfg, .copies.level = cfg->copies, .percent.level = cfg->percent};
+}
+
+int takt_listeners_tell(double overtaken, char *out, size_t room)
+{
+    int bytes = snprintf(out, room, OVERTAKEN "%.0f", 100 * fmax(0, fmin(1, overtaken)));
+    return bytes < 0 || (size_t)bytes >= room ? TAKT_ERR_FULL : bytes;
 }
 
 void takt_listeners_asked(struct takt_listeners *l, uint32_t middle, int64_t now_ns)
@@ -164,6 +174,27 @@ static int take_extended(struct takt_listeners *l, const struct takt_rtcp_packet
     return more;
 }
 
+/* Only of listeners that have reported on the stream. */
+static int take_text(struct takt_listeners *l, const struct takt_rtcp_packet *p)
+{
+    const size_t words = sizeof OVERTAKEN - 1, prefix = sizeof TAKT_SESSION_PREFIX - 1;
+    struct takt_rtcp_sdes where = {0};
+    struct takt_rtcp_item item;
+    int more;
+    while ((more = takt_rtcp_sdes_next(p, &where, &item)) > 0) {
+        struct takt_listener *x = find(l, item.ssrc);
+        if (!x || item.type != TAKT_RTCP_PRIV || item.prefix_bytes != prefix ||
+            memcmp(item.prefix, TAKT_SESSION_PREFIX, prefix) || item.bytes <= words ||
+            memcmp(item.text, OVERTAKEN, words))
+            continue;
+        uint32_t percent = 0;
+        for (size_t i = words; i < item.bytes && item.text[i] >= '0' && item.text[i] <= '9'; i++)
+            percent = percent < 100 ? 10 * percent + (uint32_t)(item.text[i] - '0') : 100;
+        x->overtaken = fmin(1, percent / 100.0);
+    }
+    return more;
+}
+
 static int take_bye(struct takt_listeners *l, const struct takt_rtcp_packet *p)
 {
     struct takt_rtcp_bye bye;
@@ -185,6 +216,8 @@ int takt_listeners_take(struct takt_listeners *l, const uint8_t *in, size_t byte
             err = take_reports(l, &p, now_ns);
         else if (p.type == TAKT_RTCP_XR)
             err = take_extended(l, &p, now_ns);
+        else if (p.type == TAKT_RTCP_SDES)
+            err = take_text(l, &p);
         else if (p.type == TAKT_RTCP_BYE)
             err = take_bye(l, &p);
     }
@@ -233,6 +266,7 @@ void takt_held_take(struct takt_held *h, uint32_t least, uint32_t safe, int64_t 
 void takt_listeners_update(struct takt_listeners *l, int64_t now_ns)
 {
     const struct takt_listeners_cfg *c = &l->cfg;
+    bool overtakes = false;
     l->loss = l->loss_spread = 0;
     for (uint32_t i = l->count; i-- > 0;) {
         if (now_ns - l->list[i].heard_ns > silence_ns_max)
@@ -242,9 +276,13 @@ void takt_listeners_update(struct takt_listeners *l, int64_t now_ns)
             l->loss_spread = l->list[i].spread;
         }
     }
-    takt_held_take(&l->copies, bounded(copies_for(l->loss), c->copies, c->copies_max),
-                   bounded(copies_for(TAKT_HELD_HEADROOM * l->loss), c->copies, c->copies_max),
-                   now_ns);
+    for (uint32_t i = 0; i < l->count; i++)
+        overtakes = overtakes || l->list[i].overtaken >= overtaken_least;
+    double loss = c->is_repaired ? 0 : l->loss;
+    uint32_t least = overtakes ? COPIES_MAX : copies_for(loss);
+    uint32_t safe = overtakes ? COPIES_MAX : copies_for(TAKT_HELD_HEADROOM * loss);
+    takt_held_take(&l->copies, bounded(least, c->copies, c->copies_max),
+                   bounded(safe, c->copies, c->copies_max), now_ns);
     takt_held_take(&l->percent, bounded(percent_for(l->loss), c->percent, c->percent_max),
                    bounded(percent_for(TAKT_HELD_HEADROOM * l->loss), c->percent, c->percent_max),
                    now_ns);

@@ -8,6 +8,10 @@
  *     takt_listeners_update(&l, now_ns);
  *     copies = l.copies.level;
  *
+ * Where packets overtake each other, the first of a packet and its copies is sooner than the
+ * packet: three copies of it make a delay of a third do. Only then are they asked for, and not for
+ * jitter in which the order is kept, which they would make worse.
+ *
  * What comes is anybody's word. So the table is bounded, and who is in it stays until it has been
  * silent for 30 s; a round trip counts only from a report that was sent; and the advice stays
  * within the bounds of the cfg.
@@ -24,6 +28,7 @@ enum { TAKT_LISTENERS_MAX = 32, TAKT_LISTENERS_SRS = 16 };
 struct takt_listeners_cfg {
     uint32_t ssrc;                 /* of the stream */
     uint32_t copies, copies_max;   /* the bounds of the advice; copies_max <= 3 */
+    bool is_repaired;              /* loss is for others to mend: copies are for overtaking alone */
     uint32_t percent, percent_max; /* of loss to expect */
 };
 
@@ -34,6 +39,7 @@ struct takt_listener {
     double loss_held; /* the same, which falls slowly */
     double spread;    /* of the variance of loss, smoothed; 0: not known */
     struct takt_rtp_reception reception;
+    double overtaken; /* share of packets that came after a later one; takt's receivers say so */
     int64_t round_trip_ns; /* -1: not known */
     bool wants_answer;     /* to the clock it sent */
     uint32_t clock;        /* the middle of that */
@@ -65,6 +71,11 @@ struct takt_listeners {
 /* `least` will do now, `safe` if it gets a little worse: by TAKT_HELD_HEADROOM times the loss. */
 #define TAKT_HELD_HEADROOM 1.25
 void takt_held_take(struct takt_held *h, uint32_t least, uint32_t safe, int64_t now_ns);
+
+/* What a receiver that is takt says of a stream beside its report, as the text of an SDES item PRIV
+ * with the prefix TAKT_SESSION_PREFIX: "1 overtaken=37", per cent. Returns its length, without NUL.
+ * Errors: TAKT_ERR_FULL. */
+int takt_listeners_tell(double overtaken, char *out, size_t room);
 
 void takt_listeners_init(struct takt_listeners *l, const struct takt_listeners_cfg *cfg);
 

@@ -165,6 +165,7 @@ static int make_sender(struct takt_outlet *o, const struct takt_outlet_cfg *c, s
             .is_undescribed = c->is_bare,
             .copies = c->copies,
             .copies_max = c->copies_max,
+            .is_repaired = c->repair_max > 0,
             .follows_loss = c->follows_loss,
             .datagram_bytes_max = packet_bytes + trailer_bytes,
             .trailer_bytes = trailer_bytes,

@@ -62,7 +62,8 @@ struct takt_outlet_cfg {
     uint32_t mki_bytes;                   /* of srtp_key, 0..4 */
     double rotate_s;                      /* an epoch, 1..86400; default 3600 */
 
-    /* RED: as in struct takt_sender_cfg. */
+    /* RED: as in struct takt_sender_cfg. Beside repair, copies_max is for packets that overtake
+     * each other. */
     uint32_t copies, copies_max;
     bool follows_loss;
     size_t datagram_bytes_max; /* of RTP and repair; default 1452, which never breaks up on IPv4 or

@@ -226,6 +226,7 @@ static void begin(struct takt_sender *s)
                             .ssrc = c->ssrc,
                             .copies = c->copies,
                             .copies_max = c->copies_max ? c->copies_max : c->copies,
+                            .is_repaired = c->is_repaired,
                             .percent = percent,
                             .percent_max = percent > PERCENT_MAX ? percent : PERCENT_MAX,
                         });

@@ -45,6 +45,8 @@ struct takt_sender_cfg {
     bool is_undescribed; /* reports go without the line */
     uint32_t copies;     /* 0..3 older packets in each, where packets.red_type says how */
     uint32_t copies_max; /* copies..3: as many as receivers need, up to this; default: copies */
+    bool is_repaired;    /* lost packets are mended in another way: copies_max is for packets that
+                          * overtake each other alone */
     bool follows_loss;   /* Opus, with .fec: what is expected goes by the receivers, too, from
                           * format.loss_percent on */
     size_t datagram_bytes_max; /* header, extension, payload and trailer; default: what the largest

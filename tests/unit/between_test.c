@@ -20,7 +20,9 @@ struct rig {
     struct takt_outlet *out;
     struct takt_inlet *in;
     struct takt_random chance;
-    double loss;
+    double loss, jitter_ms; /* uniform */
+    bool keeps_order;
+    int64_t last_ns;
     int64_t now_ns, known_ns; /* when the first capture time was known */
     struct flying flying[FLYING];
     uint32_t next, begins, ends;
@@ -36,6 +38,10 @@ static void fly(bool is_back, const uint8_t *datagram, size_t bytes)
 {
     struct flying *f = &g.flying[g.next++ % FLYING];
     f->at_ns = g.now_ns + WAY_MS * MS;
+    if (!is_back)
+        f->at_ns += (int64_t)(takt_random_unit(&g.chance) * g.jitter_ms * MS);
+    if (!is_back && g.keeps_order)
+        f->at_ns = g.last_ns = f->at_ns > g.last_ns ? f->at_ns : g.last_ns;
     f->is_back = is_back;
     f->bytes = bytes;
     memcpy(f->data, datagram, bytes);
@@ -101,7 +107,9 @@ static bool open_rig(int kind, double loss)
     struct takt_outlet_cfg out = {
         .packets =
             {.format = {.codec = TAKT_CODEC_L24, .rate_hz = 48000, .channels = 2, .frames = FRAMES},
-             .payload_type = 96},
+             .payload_type = 96,
+             .red_type = 121},
+        .copies_max = 3,
         .ssrc = 1234,
         .seq = 65000,
         .start = takt_srtp_start(100, 1),
@@ -185,10 +193,46 @@ static void sdes_stream_needs_its_key_alone(void)
         check_pair(2, 0.02);
 }
 
+/* Copies make the delay shorter where packets overtake each other, and there alone. */
+static void copies_follow_packets_that_overtake(void)
+{
+    float sound[2][FRAMES] = {{0}};
+    const float *planes[2] = {sound[0], sound[1]};
+    for (int keeps_order = 0; keeps_order < 2; keeps_order++) {
+        struct takt_outlet_stats stats;
+        CHECK(open_rig(1, 0));
+        g.jitter_ms = 10;
+        g.keeps_order = keeps_order == 1;
+        takt_outlet_set_clock(g.out, 1790000000000000000);
+        for (int i = 0; i < PACKETS; i++) {
+            g.now_ns += MS;
+            g.jitter_ms = i < PACKETS / 5 ? 10 : 0;
+            takt_outlet_push(g.out, planes, FRAMES, g.now_ns - MS, g.now_ns, forth, NULL);
+            land();
+            takt_inlet_tick(g.in, g.now_ns, back, NULL);
+            if (i != PACKETS / 5)
+                continue;
+            takt_outlet_read_stats(g.out, &stats);
+            CHECK_INT(stats.sender.copies_now, keeps_order ? 0 : 3);
+        }
+        for (int i = 0; i < 10000; i++) { /* and it is over, for 20 s and more */
+            g.now_ns += MS;
+            takt_outlet_push(g.out, planes, FRAMES, g.now_ns - MS, g.now_ns, forth, NULL);
+            land();
+            takt_inlet_tick(g.in, g.now_ns, back, NULL);
+        }
+        takt_outlet_read_stats(g.out, &stats);
+        CHECK_INT(stats.sender.copies_now, 0);
+        takt_outlet_destroy(g.out);
+        takt_inlet_destroy(g.in);
+    }
+}
+
 int main(void)
 {
     RUN(plain_stream_needs_no_telling);
     RUN(keyed_stream_needs_the_key_alone);
     RUN(sdes_stream_needs_its_key_alone);
+    RUN(copies_follow_packets_that_overtake);
     return tap_done();
 }
