@@ -63,7 +63,7 @@ const struct option_info option_infos[] = {
     {"--plain", NULL, "without a key, beyond this machine, too"},
     {"--bare", NULL, "leave out what programs other than takt may not take"},
     {"--sdp", "FILE", "session description: send writes it, recv reads it"},
-    {"--sdes", NULL, "a new key, in the --sdp, for programs other than takt"},
+    {"--sdes", NULL, "a new key, in the --sdp, for other programs"},
     {"--sap", NULL, "announce it to programs that listen for that"},
     {"--name", "NAME", "of the session"},
     {"--from", "ADDRESS", "and port to send from, as in 192.0.2.1:6000"},

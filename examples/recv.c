@@ -1,6 +1,6 @@
 #include <stdio.h>
 #include <takt/takt.h>
-/* What takt send sends to this machine, to the default output: ./recv KEYFILE, for a minute. */
+/* What takt send sends here, to the default output for a minute: ./recv [KEYFILE] */
 static struct takt_recv *net;
 static enum takt_next recv(const struct takt_block *b, void *arg)
 {
@@ -15,13 +15,13 @@ int main(int count, char **arguments)
     struct takt_key key;
     struct takt_recv_event event;
     struct takt_stream_cfg stream = {.out.channels = 2, .process = recv};
-    if (count < 2 || takt_key_read(arguments[1], &key, &e) < 0)
-        return count < 2 ? 2 : takt_die(&e);
+    if (count > 1 && takt_key_read(arguments[1], &key, &e) < 0)
+        return takt_die(&e);
     if (takt_stream_create(&stream, &s, &e) < 0)
         return takt_die(&e);
     takt_stream_actual(s, &actual);
     struct takt_recv_cfg cfg = {
-        .rate_hz = actual.rate_hz, .channels = actual.out_channels, .key = &key};
+        .rate_hz = actual.rate_hz, .channels = actual.out_channels, .key = count > 1 ? &key : NULL};
     if (takt_recv_create(&cfg, &net, &e) < 0)
         return takt_die(&e);
     takt_stream_start(s);

@@ -1,5 +1,5 @@
 #include <takt/takt.h>
-/* The default input to takt recv on another machine: ./send HOST KEYFILE, for a minute. */
+/* The default input to takt recv, for a minute: ./send HOST KEYFILE, or alone to this machine. */
 static struct takt_send *net;
 static uint32_t rate_hz;
 static enum takt_next send(const struct takt_block *b, void *arg)
@@ -17,17 +17,17 @@ int main(int count, char **arguments)
     struct takt_error e;
     struct takt_key key;
     struct takt_stream_cfg stream = {.in.channels = 2, .process = send};
-    if (count < 3 || takt_key_read(arguments[2], &key, &e) < 0)
-        return count < 3 ? 2 : takt_die(&e);
+    if (count > 2 && takt_key_read(arguments[2], &key, &e) < 0)
+        return takt_die(&e);
     if (takt_stream_create(&stream, &s, &e) < 0)
         return takt_die(&e);
     takt_stream_actual(s, &actual);
     rate_hz = actual.rate_hz;
-    struct takt_send_cfg cfg = {.to = (const char *[]){arguments[1]},
+    struct takt_send_cfg cfg = {.to = (const char *[]){count > 1 ? arguments[1] : "127.0.0.1"},
                                 .to_count = 1,
                                 .rate_hz = rate_hz,
                                 .channels = actual.in_channels,
-                                .key = &key};
+                                .key = count > 2 ? &key : NULL};
     if (takt_send_create(&cfg, &net, &e) < 0)
         return takt_die(&e);
     takt_stream_start(s);

@@ -27,7 +27,7 @@ struct takt_lab_sound {
 int takt_lab_sound_init(struct takt_lab_sound *s);
 void takt_lab_sound_fini(struct takt_lab_sound *s);
 
-/* The frame of a channel. pause_frames: 0, or of so many every fourth part is silent. */
+/* The frame of a channel. pause_frames: 0, or of so many every fourth part is silent. RT: yes. */
 static inline float takt_lab_sound_at(const struct takt_lab_sound *s, int64_t frame,
                                       uint32_t channel, uint32_t pause_frames)
 {
@@ -37,7 +37,7 @@ static inline float takt_lab_sound_at(const struct takt_lab_sound *s, int64_t fr
     return s->x[at & (TAKT_LAB_SOUND_FRAMES - 1)];
 }
 
-/* Which frame of channel 0 the first of these is, the nearest to `near`; below 0: none. */
+/* Which frame of channel 0 the first of these is, the nearest to `near`; below 0: none. RT: no. */
 int64_t takt_lab_sound_find(const struct takt_lab_sound *s, const float *x, int64_t near);
 
 #endif
