@@ -233,11 +233,13 @@ def what_a_late_packet_costs_decides_on_the_delay():
     chance = random.Random(2)
     keep("tail", sorted((a + round(chance.expovariate(1 / 3) * 1e6), t)
                         for a, t in arrivals(20000, 0)))
-    dear, cheap = (flat(run("sim", "net", "--trace", "tail", "--lambda", ms, "--json").summary())["net"]
+    dear, cheap = (flat(run("sim", "net", "--trace", "tail", "--lambda", ms,
+                            "--json").summary())["net"]
                    for ms in ("2000", "30"))
     check(cheap["delay_ms_mean"] < 0.7 * dear["delay_ms_mean"] and cheap["late"] > dear["late"],
           (dear, cheap))
-    near(cheap["cost_ms"], cheap["delay_ms_mean"] + 30 * cheap["late"] / cheap["packets"], 0.01, "cost")
+    near(cheap["cost_ms"], cheap["delay_ms_mean"] + 30 * cheap["late"] / cheap["packets"], 0.01,
+         "cost")
 
 
 @test
