@@ -174,14 +174,16 @@ int takt_recv_create(const struct takt_recv_cfg *cfg, struct takt_recv **out, st
     *out = NULL;
     struct takt_recv_plan *p = malloc(sizeof *p);
     struct takt_recv *r = takt_calloc_touched(1, sizeof *r);
-    if (r)
-        r->wake_fd = -1;
-    int err = p && r ? takt_recv_plan(cfg, p, e)
-                     : takt_fail(e, TAKT_ERR_NOMEM, 0, "no memory to receive with");
+    if (!p || !r) {
+        free(p);
+        free(r);
+        return takt_fail(e, TAKT_ERR_NOMEM, 0, "no memory to receive with");
+    }
+    r->wake_fd = -1;
+    int err = takt_recv_plan(cfg, p, e);
     if (!err)
         err = set_up(r, cfg, p, e);
-    if (p)
-        takt_recv_plan_wipe(p);
+    takt_recv_plan_wipe(p);
     free(p);
     if (err < 0) {
         takt_recv_destroy(r);

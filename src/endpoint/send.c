@@ -363,12 +363,15 @@ int takt_send_create(const struct takt_send_cfg *cfg, struct takt_send **out, st
     *out = NULL;
     struct takt_send_plan *p = malloc(sizeof *p);
     struct takt_send *s = takt_calloc_touched(1, sizeof *s);
-    int err = p && s ? takt_send_plan(cfg, p, e)
-                     : takt_fail(e, TAKT_ERR_NOMEM, 0, "no memory to send from");
+    if (!p || !s) {
+        free(p);
+        free(s);
+        return takt_fail(e, TAKT_ERR_NOMEM, 0, "no memory to send from");
+    }
+    int err = takt_send_plan(cfg, p, e);
     if (!err)
         err = set_up(s, cfg, p, e);
-    if (p)
-        takt_send_plan_wipe(p);
+    takt_send_plan_wipe(p);
     free(p);
     if (err < 0) {
         takt_send_destroy(s);
