@@ -345,7 +345,7 @@ def a_description_tells_others():
 def json_has_the_same_names_on_both_sides():
     def listen():
         sent, heard = over(free_port(), ["-i", "sim:voice", "-t", "2.5", "--json"],
-                           ["-o", "null:", "--json"], "3")
+                           ["-o", "null:", "--json"], "4.5")
         for said in (sent, heard):
             summary = said.summary()
             check(NET <= set(summary["net"]), NET - set(summary["net"]))
