@@ -74,7 +74,7 @@ void takt_held_take(struct takt_held *h, uint32_t least, uint32_t safe, int64_t 
 
 /* What a receiver that is takt says of a stream beside its report, as the text of an SDES item PRIV
  * with the prefix TAKT_SESSION_PREFIX: "1 overtaken=37", per cent. Returns its length, without NUL.
- * Errors: TAKT_ERR_FULL. */
+ * Errors: TAKT_ERR_FULL. RT: no. */
 int takt_listeners_tell(double overtaken, char *out, size_t room);
 
 void takt_listeners_init(struct takt_listeners *l, const struct takt_listeners_cfg *cfg);
