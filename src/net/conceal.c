@@ -193,7 +193,8 @@ static void take_found(struct takt_conceal *c)
 bool takt_conceal_ask(struct takt_conceal *c)
 {
     take_found(c);
-    if (atomic_load_explicit(&c->turn, memory_order_relaxed) == ASKED ||
+    /* The work may have been done since: what it wrote is seen by this look, too. */
+    if (atomic_load_explicit(&c->turn, memory_order_acquire) != IDLE ||
         c->heard < c->window * 2 / 3)
         return false;
     for (uint32_t i = 0; i < c->channels; i++)

@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-static int fault_next, fault_seen;
-static long fault_blocks, fault_fds, fault_mapped_bytes;
+static _Atomic int fault_next, fault_seen;
+static _Atomic long fault_blocks, fault_fds, fault_mapped_bytes;
 
 static inline void fault_at(int n)
 {
