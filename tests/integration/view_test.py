@@ -130,7 +130,7 @@ def each_signal_gives_the_terminal_back():
 
 @test
 def lines_about_events_stand_above_one_picture():
-    with Screen(80, 24, "meter", "sim:voice,vanish=0.2s+0.2s", "-t", "0.8") as screen:
+    with Screen(80, 60, "meter", "sim:voice,vanish=0.2s+0.2s", "-t", "0.8") as screen:
         ends_well(screen)
         text = screen.text()
         where = [text.find(t) for t in ("is away", "is back after", "0:00.8", "contract: ")]
