@@ -185,6 +185,7 @@ static inline size_t station_rtcp(struct station *s, unsigned says, int64_t now_
     int text = takt_session_describe(&s->packets, line, sizeof line);
     struct takt_rtcp_reports r = {.ssrc = s->ssrc, .is_sender = says & STATION_SR};
     r.sender.ntp = takt_ntp_from_ns(now_ns + s->unix_less_monotonic_ns);
+    r.sender.timestamp = s->timestamp;
     struct takt_rtcp_item items[] = {
         {.ssrc = s->ssrc, .type = TAKT_RTCP_CNAME, .bytes = 4, .text = "me\033!"},
         {.ssrc = s->ssrc,

@@ -298,8 +298,9 @@ static void deliver(struct takt_inlet *in, struct takt_inlet_place *p, const str
         .bytes = (uint16_t)rtp->payload_bytes,
         .payload = rtp->payload,
     };
-    out.has_capture = takt_inlet_captured(&p->sender.clock, rtp, p->source.packets.capture_id,
-                                          arrival_ns, &out.capture_ns);
+    out.has_capture =
+        takt_inlet_captured(&p->sender.clock, rtp, p->source.packets.capture_id,
+                            takt_inlet_clock_hz(&p->source.packets), arrival_ns, &out.capture_ns);
     in->cfg.packet(in->cfg.arg, number_of(in, p), &out);
 }
 
@@ -693,14 +694,14 @@ static uint64_t *judge_rtp(struct takt_inlet *in, const struct takt_inlet_datagr
 /* ---- RTCP ------------------------------------------------------------------------------------ */
 
 static void hear_reports(struct takt_inlet_sender *s, const struct takt_rtcp_packet *p,
-                         int64_t arrival_ns)
+                         uint32_t clock_hz, int64_t arrival_ns)
 {
     struct takt_rtcp_reports r;
     if (takt_rtcp_parse_reports(p, &r) < 0 || r.ssrc != s->ssrc || !r.is_sender)
         return;
     s->last_sr = takt_ntp_middle(r.sender.ntp);
     s->last_sr_ns = arrival_ns;
-    takt_inlet_clock_sr(&s->clock, arrival_ns, r.sender.ntp);
+    takt_inlet_clock_sr(&s->clock, arrival_ns, r.sender.ntp, r.sender.timestamp, clock_hz);
 }
 
 static void hear_name(struct takt_inlet_sender *s, const struct takt_rtcp_packet *p)
@@ -742,15 +743,16 @@ static bool says_bye(const struct takt_rtcp_packet *p, uint32_t ssrc)
     return false;
 }
 
-/* All of a compound but the line. Returns whether the source ends. */
-static bool hear(const struct takt_inlet *in, struct takt_inlet_sender *s,
+/* All of a compound but the line; clock_hz is 0 where no format is known yet. Returns whether the
+ * source ends. */
+static bool hear(const struct takt_inlet *in, struct takt_inlet_sender *s, uint32_t clock_hz,
                  const struct takt_inlet_datagram *d, size_t bytes)
 {
     struct takt_rtcp_packet p;
     bool ends = false;
     for (size_t at = 0; takt_rtcp_next(d->data, bytes, &at, &p) > 0;) {
         if (p.type == TAKT_RTCP_SR)
-            hear_reports(s, &p, d->arrival_ns);
+            hear_reports(s, &p, clock_hz, d->arrival_ns);
         else if (p.type == TAKT_RTCP_SDES)
             hear_name(s, &p);
         else if (p.type == TAKT_RTCP_XR)
@@ -789,7 +791,7 @@ static void hear_at_place(struct takt_inlet *in, struct takt_inlet_place *p,
                           const struct takt_inlet_datagram *d, size_t bytes)
 {
     struct takt_session_packets line;
-    bool ends = hear(in, &p->sender, d, bytes);
+    bool ends = hear(in, &p->sender, takt_inlet_clock_hz(&p->source.packets), d, bytes);
     if (hear_line(in, d->data, bytes, p->sender.ssrc, &line)) {
         bool is_same = is_same_format(&line, &p->source.packets);
         p->sender.line = line;
@@ -811,7 +813,7 @@ static void hear_candidate(struct takt_inlet *in, struct takt_inlet_candidate *c
                            const struct takt_inlet_datagram *d, size_t bytes)
 {
     struct takt_session_packets line;
-    bool ends = hear(in, &c->sender, d, bytes);
+    bool ends = hear(in, &c->sender, 0, d, bytes);
     if (hear_line(in, d->data, bytes, c->sender.ssrc, &line)) {
         c->sender.line = line;
         c->sender.has_line = true;

@@ -115,19 +115,25 @@ struct takt_inlet_clock {
     uint32_t asked_count;
     bool is_known;
     int64_t unix_less_monotonic_ns;
+    bool has_pair; /* the newest SR: its wall clock, and the RTP timestamp of that moment */
+    int64_t pair_ns;
+    uint32_t pair_timestamp;
 };
 
-/* An SR's time, and an answer to our own. */
-void takt_inlet_clock_sr(struct takt_inlet_clock *c, int64_t arrival_ns, uint64_t ntp);
+/* An SR's time, with its RTP timestamp at clock_hz, and an answer to our own. A wall clock that was
+ * set no longer fits the timestamps: then what earlier SRs said of it is forgotten. */
+void takt_inlet_clock_sr(struct takt_inlet_clock *c, int64_t arrival_ns, uint64_t ntp,
+                         uint32_t timestamp, uint32_t clock_hz);
 void takt_inlet_clock_answer(struct takt_inlet_clock *c, int64_t arrival_ns,
                              const struct takt_rtcp_dlrr *answer);
 
 /* The last round trip, or -1. */
 int64_t takt_inlet_clock_trip_ns(const struct takt_inlet_clock *c);
 
-/* When a packet's sound was captured, by our clock. False: that is not known, or cannot be true. */
+/* When a packet's sound was captured, by our clock. False: that is not known, or cannot be true, as
+ * with a stamp that was damaged, or of a wall clock that was set since the last SR. */
 bool takt_inlet_captured(const struct takt_inlet_clock *c, const struct takt_rtp *p, uint8_t id,
-                         int64_t arrival_ns, int64_t *out);
+                         uint32_t clock_hz, int64_t arrival_ns, int64_t *out);
 
 /* ---- Sources --------------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 #include "net/listeners.h"
 #include "wire/bytes.h"
 
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -33,6 +34,8 @@ static const int64_t soon_ns = 20000000, soon_more_ns = 60000000, again_ns = 100
 static const int64_t soonest_ns = 500000000, latest_ns = 5000000000;
 static const int64_t near_ns = 1900000000000000000; /* 2030, which no NTP time is far from */
 static const int64_t early_most_ns = ns_per_s, late_most_ns = 60 * ns_per_s; /* of a capture */
+/* By which wall clock and timestamps may disagree, besides what their rates differ by. */
+static const double pair_off_ns = 5e6, stamp_off_ns = 20e6, rates_off = 1e-3;
 
 /* ---- Clock ----------------------------------------------------------------------------------- */
 
@@ -59,9 +62,28 @@ static void find_clock(struct takt_inlet_clock *c, int64_t now_ns)
                                     least_of(c->sr, c->sr_count, TAKT_INLET_SRS, now_ns);
 }
 
-void takt_inlet_clock_sr(struct takt_inlet_clock *c, int64_t arrival_ns, uint64_t ntp)
+/* Whether the wall clock's time is, but for off_ns, what the newest SR says it is at the timestamp.
+ */
+static bool fits_pair(const struct takt_inlet_clock *c, int64_t unix_ns, uint32_t timestamp,
+                      uint32_t clock_hz, double off_ns)
 {
-    struct takt_inlet_sample now = {arrival_ns, arrival_ns - takt_ntp_to_ns(ntp, near_ns)};
+    if (!clock_hz)
+        return true;
+    double passed_ns = (double)(int32_t)(timestamp - c->pair_timestamp) * 1e9 / clock_hz;
+    double by_wall_ns = (double)unix_ns - (double)c->pair_ns;
+    return fabs(by_wall_ns - passed_ns) < off_ns + rates_off * fabs(passed_ns);
+}
+
+void takt_inlet_clock_sr(struct takt_inlet_clock *c, int64_t arrival_ns, uint64_t ntp,
+                         uint32_t timestamp, uint32_t clock_hz)
+{
+    int64_t unix_ns = takt_ntp_to_ns(ntp, near_ns);
+    if (c->has_pair && !fits_pair(c, unix_ns, timestamp, clock_hz, pair_off_ns))
+        c->sr_count = c->sr_above = 0;
+    c->has_pair = true;
+    c->pair_ns = unix_ns;
+    c->pair_timestamp = timestamp;
+    struct takt_inlet_sample now = {arrival_ns, arrival_ns - unix_ns};
     bool is_above = c->sr_count > 0 &&
                     now.ns > step_ns + least_of(c->sr, c->sr_count, TAKT_INLET_SRS, arrival_ns);
     c->sr_above = is_above ? c->sr_above + 1 : 0;
@@ -98,7 +120,7 @@ int64_t takt_inlet_clock_trip_ns(const struct takt_inlet_clock *c)
 }
 
 bool takt_inlet_captured(const struct takt_inlet_clock *c, const struct takt_rtp *p, uint8_t id,
-                         int64_t arrival_ns, int64_t *out)
+                         uint32_t clock_hz, int64_t arrival_ns, int64_t *out)
 {
     struct takt_rtp_ext ext;
     struct takt_capture_time t;
@@ -106,7 +128,10 @@ bool takt_inlet_captured(const struct takt_inlet_clock *c, const struct takt_rtp
         takt_capture_time_parse(&ext, &t) < 0)
         return false;
     uint64_t ntp = t.has_offset ? t.ntp - (uint64_t)t.offset : t.ntp;
-    *out = takt_ntp_to_ns(ntp, near_ns) - c->unix_less_monotonic_ns;
+    int64_t unix_ns = takt_ntp_to_ns(ntp, near_ns);
+    if (!fits_pair(c, unix_ns, p->timestamp, clock_hz, stamp_off_ns))
+        return false;
+    *out = unix_ns - c->unix_less_monotonic_ns;
     return *out<arrival_ns + early_most_ns && * out> arrival_ns - late_most_ns;
 }
 

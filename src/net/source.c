@@ -47,8 +47,6 @@ static const double settled_ns = 5e9, shrink_most_ns = 0.25e6;
 static const double patience_s = 0.25; /* for a moment in which resampling can begin unheard */
 static const double glide_least = 0.001, glide_most = 0.005, glide_s = 1;
 static const double rough_most_ns = 2e6;
-static const double odd_ns = 30e6; /* by which the time before us may surprise */
-static const int64_t odd_for_ns = 10000000000;
 static const double absorb_ns = 1e6, early_most_ns = 50e6, behind_most_ns = 600e6;
 static const double gap_ns = 1e6;   /* between pulls, that is no jitter of play_ns */
 static const double stray_s = 0.04; /* by which a timestamp may surprise */
@@ -107,8 +105,6 @@ struct takt_source {
     bool slides;
     int64_t next_play_ns; /* when the next pull should be */
     double latency_ns;
-    double before_ns; /* of that, what is neither our delay nor the output's, */
-    int64_t even_ns;  /* and when that was as expected, last */
     bool has_latency;
 
     float *scratch_memory;
@@ -767,13 +763,8 @@ static void stamp(struct takt_source *s, int64_t play_ns)
         return;
     double ahead = (double)(int64_t)c.capture_line - takt_follow_place(v->follow);
     double latency_ns = (double)(play_ns - c.capture_ns) + ahead * 1e9 / codec_of(s)->rate_hz;
-    /* A clock that was set, or a damaged stamp: to be believed when it stays so. */
-    double before_ns = latency_ns - s->delay_ns - s->ahead_ns;
-    bool is_odd = s->has_latency && fabs(before_ns - s->before_ns) > odd_ns;
-    if (latency_ns < 0 || (is_odd && play_ns - s->even_ns < odd_for_ns))
+    if (latency_ns < 0)
         return;
-    s->even_ns = play_ns;
-    s->before_ns = before_ns;
     s->latency_ns = latency_ns;
     s->has_latency = true;
     takt_hist_record(&s->hist[TAKT_RECEIVER_LATENCY], (uint64_t)fmax(0, s->latency_ns));
