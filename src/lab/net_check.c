@@ -16,7 +16,7 @@ static const int64_t silence_more_ns = 100 * (int64_t)NS_A_MS;
 static const int64_t clock_settles_ns = 15000000000;
 static const double level_limit = 1.5, opus_level_limit = 4; /* Opus may overshoot */
 static const double step_share = 1.35, step_share_excused = 4;
-static const double latency_off_ms = 1, delay_slack_ms = 2, behind_most_ms = 650;
+static const double latency_off_ms = 1, delay_slack_ms = 2.5, behind_most_ms = 650;
 static const double pause_s = 0.5;
 static const size_t crypto_slack_bytes = 4096;
 static const float silent = 1e-5f;
