@@ -175,6 +175,14 @@ static size_t block_at(const struct line *l, double ns)
     return low;
 }
 
+/* What a side sends at ns. Servers lose time when they are overloaded, each by itself, so that
+ * their counts drift apart. */
+static double place_at(const struct line *l, double ns)
+{
+    size_t next = block_at(l, ns), b = next ? next - 1 : 0;
+    return (double)b * l->block_frames + (ns - l->ns[b]) / ns_a_frame;
+}
+
 static bool is_calm(const struct line *l, double ns)
 {
     return l->stalls[block_at(l, ns)] == l->stalls[block_at(l, ns - stirred_ns)];
@@ -367,12 +375,12 @@ static void judge_lines(const struct line *sent, const struct line *heard, doubl
                         double *scratch, char *marks, struct judge_verdict *v)
 {
     double ms = cfg->delay_ms_max > 0 ? cfg->delay_ms_max : DELAY_MS;
-    double zero = -apart_ns / ns_a_frame; /* the lag of no delay */
-    int64_t range[2] = {(int64_t)floor(zero - BEFORE_MS * JUDGE_RATE / 1e3),
-                        (int64_t)ceil(zero + ms * JUDGE_RATE / 1e3)};
     double last = (double)NAN;
     for (size_t i = 0; i < count; i++) {
         int64_t at = first + (int64_t)i * JUDGE_FRAME;
+        double zero = (double)at - place_at(sent, time_of(heard, (double)at) + apart_ns);
+        int64_t range[2] = {(int64_t)floor(zero - BEFORE_MS * JUDGE_RATE / 1e3),
+                            (int64_t)ceil(zero + ms * JUDGE_RATE / 1e3)};
         bool is_silent = energy_of(heard, at) < JUDGE_FRAME * silence_rms * silence_rms;
         m[i] = (struct match){(double)NAN, 0};
         marks[i] = !is_whole(heard, at) ? '-' : is_silent ? '0' : 'x';

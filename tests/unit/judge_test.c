@@ -216,6 +216,28 @@ static void judge_frames_after_a_stall_are_told_apart(void)
     CHECK_INT(v.calm_wrong, DELAY / JUDGE_FRAME);
 }
 
+/* A server whose client holds it up goes on later, with the count it had: time is missing from it,
+ * in the end more than any sound is early. */
+static void judge_server_that_loses_time_is_followed(void)
+{
+    enum { HELD_UP = 200, LOST_BLOCKS = 4 };
+    begin();
+    for (int i = 0; i < BLOCKS; i++) {
+        int lost = i / HELD_UP * LOST_BLOCKS;
+        heard_at[i].ns += lost * period_ns;
+        for (int k = 0; k < BLOCK; k++) {
+            int at = (i + lost) * BLOCK + k - DELAY;
+            heard[i * BLOCK + k] = at < 0 || at >= ALL ? 0 : sent[at];
+        }
+    }
+    CHECK(judged(0.9));
+    int seams = BLOCKS / HELD_UP, end = (BLOCKS - seams * LOST_BLOCKS) * BLOCK / JUDGE_FRAME - 2;
+    CHECK(marked('x', SETTLED, end) <= 2 * seams);
+    CHECK(marked('.', SETTLED, end) >= end - SETTLED - 2 * seams);
+    CHECK_NEAR(v.p95_ms, 11, 0.1);
+    CHECK_INT(v.stalls, seams);
+}
+
 static void judge_nothing_heard_is_all_wrong(void)
 {
     begin();
@@ -255,6 +277,7 @@ int main(void)
     RUN(judge_slow_resampling_is_right);
     RUN(judge_blocks_that_the_bench_missed_are_left_out);
     RUN(judge_frames_after_a_stall_are_told_apart);
+    RUN(judge_server_that_loses_time_is_followed);
     RUN(judge_nothing_heard_is_all_wrong);
     RUN(judge_looks_at_the_end_alone_when_asked);
     return tap_done();
