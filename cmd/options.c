@@ -50,7 +50,7 @@ const struct option_info option_infos[] = {
     {"--scenario", "N", "this scenario alone, counted from 0"},
     {"--priority", "P", "real-time priority 1 to 98, or off; 70 by default"},
     {"--codec", "NAME", "L16, L24, opus or x-f32; L24 by default"},
-    {"--ptime", "MS", "sound in each packet; 1 by default, of opus 10"},
+    {"--ptime", "MS", "sound in each packet; else a block, of opus 10"},
     {"--bitrate", "BITS", "of opus, a second, as in 96k"},
     {"--low-delay", NULL, "of opus: 4 ms less, and no coarse copies"},
     {"--no-fec", NULL, "of opus: no coarse copy in the next packet"},

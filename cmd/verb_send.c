@@ -75,6 +75,7 @@ static struct takt_send_cfg settings(const struct sending *s, uint32_t channels)
         .channels = channels,
         .codec = n->codec,
         .packet_ms = n->packet_ms,
+        .block_frames = s->from_stdin ? 0 : s->session->actual.block_frames,
         .bit_rate = n->bit_rate,
         .low_delay = n->low_delay,
         .no_fec = n->no_fec,

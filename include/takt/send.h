@@ -52,11 +52,13 @@ struct takt_send_cfg {
     uint32_t rate_hz;  /* 8000..384000, default 48000; of Opus 8000, 12000, 16000, 24000, 48000 */
     uint32_t channels; /* 1..64, default 2; of Opus 1 or 2 */
     const char *codec; /* "L16", "L24", "opus" or "x-f32" in any case; default L24 */
-    double packet_ms;  /* PCM: any that fits 1440 bytes, default 1 or what fits; Opus: 2.5, 5, 10
+    double packet_ms;  /* PCM: any that fits 1440 bytes, default by block_frames; Opus: 2.5, 5, 10
                         * or 20, default 10 */
-    uint32_t bit_rate; /* Opus, 6000..510000; default libopus's choice */
-    bool low_delay;    /* Opus at 10 and 20 ms: 4 ms less, and no FEC */
-    bool no_fec;       /* Opus at 10 and 20 ms: never a coarse copy in the next packet */
+    uint32_t block_frames; /* that are written at once: a packet of PCM is as long, or an equal part
+                            * of that; default unknown, for packets of 1 ms or what fits */
+    uint32_t bit_rate;     /* Opus, 6000..510000; default libopus's choice */
+    bool low_delay;        /* Opus at 10 and 20 ms: 4 ms less, and no FEC */
+    bool no_fec;           /* Opus at 10 and 20 ms: never a coarse copy in the next packet */
 
     /* RED (RFC 2198), for packets up to 5 ms: older packets in each. Auto: where packets are lost
      * and there is no repair, and where they overtake each other, which halves the delay */

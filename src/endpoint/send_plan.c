@@ -39,18 +39,33 @@ static uint8_t type_of(enum takt_codec codec)
     return types[codec];
 }
 
-/* A millisecond of PCM, or as much of it as fits. */
-static uint32_t frames_default(const struct takt_codec_format *f)
+/* What is written at once is sent at once: whole blocks of 0.6 to 5 ms, or equal parts of a longer
+ * one. A packet that had to wait for the next block would come later, and more of them than needed
+ * are as many more that can be lost or late. 0: there is no such length. */
+static uint32_t frames_by_block(uint32_t block, uint32_t rate_hz, uint32_t fit)
+{
+    uint32_t least = rate_hz * 6 / 10000, most = rate_hz / 200 < fit ? rate_hz / 200 : fit;
+    uint32_t whole = block >= least ? block : (least + block - 1) / block * block;
+    for (uint32_t parts = 1; whole / parts >= least; parts++)
+        if (whole % parts == 0 && whole / parts <= most)
+            return whole / parts;
+    return 0;
+}
+
+/* By the block of what is sent; else a millisecond of PCM, or as much of it as fits. */
+static uint32_t frames_default(const struct takt_codec_format *f, uint32_t block)
 {
     if (f->codec == TAKT_CODEC_OPUS)
         return f->rate_hz / 100;
     struct takt_codec_format one = *f;
     one.frames = 1;
-    size_t fit = TAKT_SENDER_PAYLOAD_BYTES_MAX / takt_codec_bytes_max(&one);
-    uint32_t wished = f->rate_hz / 1000;
+    uint32_t fit = (uint32_t)(TAKT_SENDER_PAYLOAD_BYTES_MAX / takt_codec_bytes_max(&one));
+    uint32_t wished = f->rate_hz / 1000, by_block = 0;
     if (fit == 0)
         return 1; /* the sender says that not one fits */
-    return fit < wished ? (uint32_t)fit : wished;
+    if (block > 0 && block < f->rate_hz)
+        by_block = frames_by_block(block, f->rate_hz, fit);
+    return by_block ? by_block : fit < wished ? fit : wished;
 }
 
 static int plan_format(const struct takt_send_cfg *c, struct takt_codec_format *f,
@@ -71,8 +86,8 @@ static int plan_format(const struct takt_send_cfg *c, struct takt_codec_format *
     if (c->packet_ms < 0 || !(c->packet_ms <= 1000))
         return takt_fail(e, TAKT_ERR_ARG, 0, "packets of %g ms: give 0.1 to 20 or so",
                          c->packet_ms);
-    f->frames =
-        c->packet_ms > 0 ? (uint32_t)lrint(c->packet_ms * f->rate_hz / 1000) : frames_default(f);
+    f->frames = c->packet_ms > 0 ? (uint32_t)lrint(c->packet_ms * f->rate_hz / 1000)
+                                 : frames_default(f, c->block_frames);
     f->frames = or_default(f->frames, 1);
     bool is_long = f->frames * 100 >= f->rate_hz;
     f->fec = f->codec == TAKT_CODEC_OPUS && is_long && !c->low_delay && !c->no_fec;
