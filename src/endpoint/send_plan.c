@@ -20,7 +20,7 @@ enum {
     TYPE_RED = 121,
     COPIES_MAX = 3,
     COPY_FRAMES_PER_S = 200, /* copies are of packets up to 5 ms */
-    REPAIR_MAX = 8
+    REPAIR_MAX = 12
 };
 
 static uint32_t or_default(uint32_t x, uint32_t otherwise)

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COPIES_MAX = 3, PLAUSIBLE_PACKETS = 1 << 22 };
+enum { COPIES_MAX = 3, PLAUSIBLE_PACKETS = 1 << 22, FIRST_PACKETS = 32 };
 
 static const int64_t silence_ns_max = INT64_C(30000000000), hold_ns = INT64_C(20000000000);
 static const double missing_most = 3e-4, fall = 0.5;
@@ -98,6 +98,14 @@ static void spread(struct takt_listener *x, double before, uint32_t packets)
     x->spread += spread_smooth * (now - x->spread);
 }
 
+/* What is lost at least, as of few packets more are lost by chance than of many. */
+static double surely(double loss, uint32_t packets)
+{
+    if (packets == 0 || packets > PLAUSIBLE_PACKETS)
+        return 0;
+    return fmax(0, loss - sqrt(loss * (1 - loss) / packets));
+}
+
 static void take_block(struct takt_listeners *l, uint32_t ssrc, const struct takt_rtcp_block *b,
                        int64_t now_ns)
 {
@@ -115,10 +123,12 @@ static void take_block(struct takt_listeners *l, uint32_t ssrc, const struct tak
         *x = (struct takt_listener){.ssrc = ssrc, .round_trip_ns = -1};
     }
     double before = x->loss;
+    uint32_t packets = b->reception.seq_highest - x->reception.seq_highest;
     x->loss = loss_since(&x->reception, &b->reception, is_known);
     if (is_known)
-        spread(x, before, b->reception.seq_highest - x->reception.seq_highest);
-    x->loss_held = fmax(x->loss, x->loss_held + fall * (x->loss - x->loss_held));
+        spread(x, before, packets);
+    x->loss_held = fmax(surely(x->loss, is_known ? packets : FIRST_PACKETS),
+                        x->loss_held + fall * (x->loss - x->loss_held) * is_known);
     x->reception = b->reception;
     x->heard_ns = now_ns;
     int64_t trip_ns = round_trip_ns(l, b, now_ns);
@@ -150,7 +160,7 @@ static void take_summary(struct takt_listener *x, const struct takt_rtcp_summary
     if (packets == 0 || s->lost > packets)
         return;
     x->loss = (double)s->lost / packets;
-    x->loss_held = fmax(x->loss, x->loss_held);
+    x->loss_held = fmax(surely(x->loss, packets), x->loss_held);
 }
 
 /* Only of listeners that have reported on the stream. */
@@ -266,8 +276,8 @@ void takt_held_take(struct takt_held *h, uint32_t least, uint32_t safe, int64_t 
 void takt_listeners_update(struct takt_listeners *l, int64_t now_ns)
 {
     const struct takt_listeners_cfg *c = &l->cfg;
-    bool overtakes = false;
     l->loss = l->loss_spread = 0;
+    l->overtakes = false;
     for (uint32_t i = l->count; i-- > 0;) {
         if (now_ns - l->list[i].heard_ns > silence_ns_max)
             drop(l, &l->list[i]);
@@ -277,7 +287,8 @@ void takt_listeners_update(struct takt_listeners *l, int64_t now_ns)
         }
     }
     for (uint32_t i = 0; i < l->count; i++)
-        overtakes = overtakes || l->list[i].overtaken >= overtaken_least;
+        l->overtakes = l->overtakes || l->list[i].overtaken >= overtaken_least;
+    bool overtakes = l->overtakes && !c->is_repaired;
     double loss = c->is_repaired ? 0 : l->loss;
     uint32_t least = overtakes ? COPIES_MAX : copies_for(loss);
     uint32_t safe = overtakes ? COPIES_MAX : copies_for(TAKT_HELD_HEADROOM * loss);

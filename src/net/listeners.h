@@ -28,7 +28,7 @@ enum { TAKT_LISTENERS_MAX = 32, TAKT_LISTENERS_SRS = 16 };
 struct takt_listeners_cfg {
     uint32_t ssrc;                 /* of the stream */
     uint32_t copies, copies_max;   /* the bounds of the advice; copies_max <= 3 */
-    bool is_repaired;              /* loss is for others to mend: copies are for overtaking alone */
+    bool is_repaired;              /* what is lost or late is for others to mend, not for copies */
     uint32_t percent, percent_max; /* of loss to expect */
 };
 
@@ -65,6 +65,7 @@ struct takt_listeners {
     uint64_t crowded, collided;
     double loss;        /* loss_held of the worst */
     double loss_spread; /* its spread */
+    bool overtakes;     /* packets do, on the way to one of them */
     struct takt_held copies, percent;
 };
 

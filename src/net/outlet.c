@@ -26,10 +26,7 @@ enum {
     DATAGRAM_BYTES = 1452,
     ROTATE_S = 3600,
     ROTATE_S_MAX = 86400,
-    REPAIR_US = 5000, /* that a block lasts, */
-    REPAIR_DATA_LEAST = 3,
-    REPAIR_DATA_MOST = 6, /* by default */
-    NOTE_ROOM = 20        /* in the header extension of a repair packet */
+    NOTE_ROOM = 20 /* in the header extension of a repair packet */
 };
 
 static const int64_t ns_per_s = 1000000000;
@@ -74,7 +71,8 @@ static int check_repair(const struct takt_outlet_cfg *c, struct takt_error *e)
     const struct takt_session_packets *p = &c->packets;
     uint8_t type = p->repair_type;
     if (c->repair_max > TAKT_REPAIR_MAX || c->repair_least > c->repair_max)
-        return refuse(e, "a block has 0 to 8 repair packets, and at most as many as their maximum");
+        return refuse(e,
+                      "a block has 0 to 12 repair packets, and at most as many as their maximum");
     if (c->repair_data > TAKT_REPAIR_DATA_MAX)
         return refuse(e, "a block has 1 to 32 packets");
     if (c->repair_max && (type > 127 || type == p->payload_type || type == p->red_type))
@@ -101,16 +99,6 @@ static int check_cfg(const struct takt_outlet_cfg *c, struct takt_error *e)
 static uint64_t packet_ns(const struct takt_codec_format *f)
 {
     return (uint64_t)f->frames * (uint64_t)ns_per_s / f->rate_hz;
-}
-
-/* So many packets as last 5 ms. */
-static uint32_t default_data(const struct takt_codec_format *f)
-{
-    uint64_t ns = packet_ns(f);
-    uint64_t data = ns ? (REPAIR_US * UINT64_C(1000) + ns / 2) / ns : REPAIR_DATA_MOST;
-    return data < REPAIR_DATA_LEAST  ? REPAIR_DATA_LEAST
-           : data > REPAIR_DATA_MOST ? REPAIR_DATA_MOST
-                                     : (uint32_t)data;
 }
 
 static void fill_in(struct takt_outlet_cfg *c)
@@ -177,21 +165,24 @@ static int make_sender(struct takt_outlet *o, const struct takt_outlet_cfg *c, s
 
 static int make_repair(struct takt_outlet *o, const struct takt_outlet_cfg *c, struct takt_error *e)
 {
-    uint32_t data = c->repair_data ? c->repair_data : default_data(&c->packets.format);
-    o->block_ns_max = stall_ns + 2 * (int64_t)(data * packet_ns(&c->packets.format));
     o->has_repair = true;
     int err =
         takt_outlet_repair_init(&o->repair, &(struct takt_outlet_repair_cfg){
                                                 .ssrc = c->ssrc + 1,
                                                 .seq = (uint16_t)takt_random_u64(&o->random),
                                                 .type = c->packets.repair_type,
-                                                .data = data,
+                                                .data = c->repair_data,
+                                                .packet_ns = packet_ns(&c->packets.format),
                                                 .least = c->repair_least,
                                                 .most = c->repair_max,
                                                 .note_id = c->packets.note_id,
                                                 .packet_bytes_max = TAKT_REPAIR_PACKET_BYTES_MAX,
                                             });
-    return err < 0 ? takt_fail(e, (enum takt_err)err, 0, "no memory for repair packets") : 0;
+    if (err < 0)
+        return takt_fail(e, (enum takt_err)err, 0, "no memory for repair packets");
+    uint64_t block_ns = takt_outlet_repair_data_most(&o->repair) * packet_ns(&c->packets.format);
+    o->block_ns_max = stall_ns + 2 * (int64_t)block_ns;
+    return 0;
 }
 
 /* The description as RTCP. The sender has checked all that is in it. */
@@ -306,7 +297,7 @@ static void follow(struct takt_outlet *o, int64_t now_ns)
     if (!o->has_repair)
         return;
     takt_sender_read_stats(o->sender, &s);
-    takt_outlet_repair_follow(&o->repair, s.loss, s.loss_spread, now_ns);
+    takt_outlet_repair_follow(&o->repair, s.loss, s.loss_spread, s.overtakes, now_ns);
 }
 
 static void report(struct takt_outlet *o)
@@ -468,7 +459,7 @@ void takt_outlet_read_stats(const struct takt_outlet *o, struct takt_outlet_stat
         .repair_packets = o->repair_packets,
         .repair_bytes = o->repair_bytes,
         .repair_now = o->has_repair ? o->repair.held.level : 0,
-        .repair_data = o->has_repair ? o->repair.cfg.data : 0,
+        .repair_data = o->has_repair ? o->repair.data : 0,
         .reports = o->reports,
         .report_bytes = o->report_bytes,
         .heard = o->heard,

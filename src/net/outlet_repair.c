@@ -1,11 +1,17 @@
 /*
  * A packet of a block of k + m is missing in the end when it is lost and so are m or more of the
  * other k + m - 1. With loss at random that is loss times a tail of the binomial distribution, and
- * m is the least that brings it below 0.05 %: of 6 packets at 5 % that is 3.
+ * m is the least that brings it below 0.006 %: of 3 packets at 5 % that is 3. A block has to be
+ * over before it mends anything, so it is short: 3 ms.
  *
- * Loss in bursts needs more than that. Reports do not tell of bursts, but then the loss they tell
- * of varies more than chance would have it, by as much as bursts are long; and the block gets one
- * or two more.
+ * Loss in bursts is longer than that. Reports do not tell of bursts, but then the loss they tell of
+ * varies more than chance would have it, by as much as bursts are long; then a block lasts 8 ms,
+ * and gets a few packets more.
+ *
+ * And where packets overtake each other, each is late by itself: of k + m, any k that have come are
+ * enough, and the k-th of many comes much sooner than all of k. Six packets for one, or four times
+ * as many as there are, take two thirds of what is late away; blocks are one or two packets then,
+ * as these mend themselves alone (docs/decisions/0026).
  */
 #include "net/outlet_repair.h"
 
@@ -14,7 +20,8 @@
 
 #include <math.h>
 
-static const double missing_most = 5e-4, loss_most = 0.9;
+enum { SENT_LEAST = 6, SENT_TIMES = 4 }; /* where packets overtake: of all kinds, for each */
+static const double missing_most = 6e-5, loss_most = 0.9;
 static const double spread_of_bursts = 2.5, spread_of_long_bursts = 4.5;
 
 uint32_t takt_outlet_repair_depth(double loss, uint32_t data, uint32_t most)
@@ -34,9 +41,35 @@ uint32_t takt_outlet_repair_depth(double loss, uint32_t data, uint32_t most)
     return m;
 }
 
+/* How many packets a block has against that. */
+static uint32_t data_against(const struct takt_outlet_repair *r, uint32_t harm)
+{
+    static const struct {
+        double ns;
+        double least, most;
+    } blocks[] = {[TAKT_HARM_LOSS] = {3e6, 2, 6},
+                  [TAKT_HARM_BURSTS] = {8e6, 3, 16},
+                  [TAKT_HARM_OVERTAKING] = {2.7e6, 1, 3}};
+    if (r->cfg.data)
+        return r->cfg.data;
+    double packets = ceil(blocks[harm].ns / (double)r->cfg.packet_ns - 0.1);
+    return (uint32_t)fmax(blocks[harm].least, fmin(blocks[harm].most, packets));
+}
+
+uint32_t takt_outlet_repair_data_most(const struct takt_outlet_repair *r)
+{
+    uint32_t most = 0;
+    for (uint32_t harm = TAKT_HARM_LOSS; harm <= TAKT_HARM_OVERTAKING; harm++) {
+        uint32_t data = data_against(r, harm);
+        most = data > most ? data : most;
+    }
+    return most;
+}
+
 int takt_outlet_repair_init(struct takt_outlet_repair *r, const struct takt_outlet_repair_cfg *cfg)
 {
     *r = (struct takt_outlet_repair){.cfg = *cfg, .held.level = cfg->least, .seq = cfg->seq};
+    r->data = data_against(r, TAKT_HARM_LOSS);
     return takt_repair_encoder_create(cfg->packet_bytes_max, &r->encoder);
 }
 
@@ -49,16 +82,29 @@ void takt_outlet_repair_fini(struct takt_outlet_repair *r)
 static uint32_t wish(const struct takt_outlet_repair *r, double loss, double loss_spread)
 {
     const struct takt_outlet_repair_cfg *c = &r->cfg;
-    uint32_t depth = takt_outlet_repair_depth(loss, c->data, c->most);
+    uint32_t depth = takt_outlet_repair_depth(loss, r->data, c->most);
     if (depth > 0)
-        depth += (loss_spread > spread_of_bursts) + (loss_spread > spread_of_long_bursts);
+        depth += 2 * ((loss_spread > spread_of_bursts) + (loss_spread > spread_of_long_bursts));
+    if (r->harm.level == TAKT_HARM_OVERTAKING) {
+        uint32_t all = SENT_TIMES * r->data > SENT_LEAST ? SENT_TIMES * r->data : SENT_LEAST;
+        depth = depth > all - r->data ? depth : all - r->data;
+    }
     depth = depth < c->most ? depth : c->most;
     return depth > c->least ? depth : c->least;
 }
 
 void takt_outlet_repair_follow(struct takt_outlet_repair *r, double loss, double loss_spread,
-                               int64_t now_ns)
+                               bool overtakes, int64_t now_ns)
 {
+    uint32_t harm = overtakes                        ? TAKT_HARM_OVERTAKING
+                    : loss_spread > spread_of_bursts ? TAKT_HARM_BURSTS
+                                                     : TAKT_HARM_LOSS;
+    uint32_t before = r->harm.level;
+    takt_held_take(&r->harm, harm, harm, now_ns);
+    if (r->harm.level != before) { /* so many are too few or too many of other blocks */
+        r->data = data_against(r, r->harm.level);
+        r->held = (struct takt_held){.since_ns = now_ns};
+    }
     takt_held_take(&r->held, wish(r, loss, loss_spread),
                    wish(r, TAKT_HELD_HEADROOM * loss, loss_spread), now_ns);
 }
@@ -77,12 +123,13 @@ bool takt_outlet_repair_add(struct takt_outlet_repair *r, const uint8_t *packet,
         int err = takt_repair_begin(r->encoder, r->held.level);
         TAKT_ASSERT(err == 0);
         r->block_repair = r->held.level;
+        r->block_data = r->data;
         r->block_ns = now_ns;
     }
     int added = takt_repair_add(r->encoder, packet, bytes);
     TAKT_ASSERT(added > 0);
     r->timestamp = takt_be32(packet + 4);
-    return (uint32_t)added >= r->cfg.data;
+    return (uint32_t)added >= r->block_data;
 }
 
 size_t takt_outlet_repair_write(struct takt_outlet_repair *r, uint32_t i,

@@ -25,24 +25,30 @@ enum {
 struct takt_outlet_repair_cfg {
     uint32_t ssrc; /* of repair packets; and seq: of the first one */
     uint16_t seq;
-    uint8_t type;         /* their payload type */
-    uint32_t data;        /* packets a block, 1..TAKT_REPAIR_DATA_MAX */
+    uint8_t type;       /* their payload type */
+    uint32_t data;      /* packets a block, 1..TAKT_REPAIR_DATA_MAX; 0: by what there is to mend */
+    uint64_t packet_ns; /* how long they are */
     uint32_t least, most; /* repair packets a block: least <= most <= TAKT_REPAIR_MAX */
     uint8_t note_id;      /* 0: there are no notes */
     size_t packet_bytes_max;
 };
 
+/* What there is to mend, each harder than the one before. */
+enum takt_outlet_harm { TAKT_HARM_LOSS, TAKT_HARM_BURSTS, TAKT_HARM_OVERTAKING };
+
 struct takt_outlet_repair {
     struct takt_outlet_repair_cfg cfg;
     struct takt_repair_encoder *encoder;
-    struct takt_held held;
-    uint32_t block_repair; /* of the block that has begun */
-    int64_t block_ns;      /* when it did */
-    uint32_t timestamp;    /* of its newest packet */
-    uint16_t seq;          /* of the next repair packet */
+    struct takt_held harm;             /* enum takt_outlet_harm */
+    struct takt_held held;             /* repair packets a block */
+    uint32_t data;                     /* packets a block, from the next one on */
+    uint32_t block_data, block_repair; /* of the block that has begun */
+    int64_t block_ns;                  /* when it did */
+    uint32_t timestamp;                /* of its newest packet */
+    uint16_t seq;                      /* of the next repair packet */
 };
 
-/* How many repair packets a block of `data` packets needs so that less than 0.05 % of the packets
+/* How many repair packets a block of `data` packets needs so that less than 0.006 % of the packets
  * stay lost, when each one of the block is lost with the chance `loss`; most `most`.
  * O(most^2). */
 uint32_t takt_outlet_repair_depth(double loss, uint32_t data, uint32_t most);
@@ -53,10 +59,13 @@ int takt_outlet_repair_init(struct takt_outlet_repair *r, const struct takt_outl
 /* Zeros are fine. RT: no. */
 void takt_outlet_repair_fini(struct takt_outlet_repair *r);
 
-/* Depth for blocks from the next one on: up at once, down when less would have done for 20 s.
- * loss, loss_spread: as in struct takt_sender_stats. */
+/* What blocks are from the next one on: stronger at once, weaker when that would have done for
+ * 20 s. loss, loss_spread, overtakes: as in struct takt_sender_stats. */
 void takt_outlet_repair_follow(struct takt_outlet_repair *r, double loss, double loss_spread,
-                               int64_t now_ns);
+                               bool overtakes, int64_t now_ns);
+
+/* The longest that a block becomes, in packets. */
+uint32_t takt_outlet_repair_data_most(const struct takt_outlet_repair *r);
 
 /* Adds a packet to the block. Returns whether the block is full. While no repair is wanted there
  * are no blocks. */

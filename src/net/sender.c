@@ -630,5 +630,6 @@ void takt_sender_read_stats(const struct takt_sender *s, struct takt_sender_stat
         .loss_percent = l->percent.level,
         .loss = l->loss,
         .loss_spread = l->loss_spread,
+        .overtakes = l->overtakes,
     };
 }

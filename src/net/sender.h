@@ -45,8 +45,7 @@ struct takt_sender_cfg {
     bool is_undescribed; /* reports go without the line */
     uint32_t copies;     /* 0..3 older packets in each, where packets.red_type says how */
     uint32_t copies_max; /* copies..3: as many as receivers need, up to this; default: copies */
-    bool is_repaired;    /* lost packets are mended in another way: copies_max is for packets that
-                          * overtake each other alone */
+    bool is_repaired;    /* what is lost or late is mended in another way, not by copies */
     bool follows_loss;   /* Opus, with .fec: what is expected goes by the receivers, too, from
                           * format.loss_percent on */
     size_t datagram_bytes_max; /* header, extension, payload and trailer; default: what the largest
@@ -139,6 +138,7 @@ struct takt_sender_stats {
     double loss;        /* of the receiver that loses most, smoothed; 0..1 */
     double loss_spread; /* its variance from report to report, in that of loss at random: about 1,
                          * and more of loss in bursts; 0: not known */
+    bool overtakes;     /* on the way to one of them packets overtake each other */
 };
 
 /* RT: yes (wait-free), O(receivers). */

@@ -25,7 +25,7 @@ enum {
     CHECKED = TAKT_REPAIR_HEADER_BYTES - 2, /* of a repair packet's header */
     FIXED = TAKT_RTP_HEADER_BYTES,          /* of a packet, and of a symbol */
     PACKETS = 256,
-    BLOCKS = 4,
+    BLOCKS = 16,
     STRAYS = 32 /* packets in a row that are too old: they are not, the numbers begin anew */
 };
 

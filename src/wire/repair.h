@@ -66,7 +66,7 @@
 
 enum {
     TAKT_REPAIR_DATA_MAX = 32,
-    TAKT_REPAIR_MAX = 8,
+    TAKT_REPAIR_MAX = 12,
     TAKT_REPAIR_PACKET_BYTES_MAX = 1472, /* of the RTP packets */
     TAKT_REPAIR_HEADER_BYTES = 16        /* more than the longest of the block's packets */
 };
