@@ -64,6 +64,6 @@ struct recv_parts recv_parts_of(const struct takt_recv_source *s);
 /* Makes the page that --html asks for; of is the struct receiving. For page_write(). */
 void recv_html(FILE *to, const void *of);
 
-enum { RECV_ROWS = 4 };
+enum { RECV_ROWS = 18 }; /* where the terminal is narrow */
 
 #endif

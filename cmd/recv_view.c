@@ -295,10 +295,11 @@ static void put_latency(char *to, size_t size, const struct takt_recv_source *s)
 {
     struct recv_parts p = recv_parts_of(s);
     if (s->latency_known)
-        snprintf(to, size, "%.1f ms = %.1f to here + %.1f delay + %.1f output", s->latency_ms,
-                 p.here_ms, p.delay_ms, p.output_ms);
+        snprintf(to, size, "%.1f ms = %.1f to here + %.1f delay + %.1f output, target %.1f",
+                 s->latency_ms, p.here_ms, p.delay_ms, p.output_ms, s->target_ms);
     else
-        snprintf(to, size, "%.1f delay + %.1f output ms from here on", p.delay_ms, p.output_ms);
+        snprintf(to, size, "%.1f delay + %.1f output ms from here on, target %.1f", p.delay_ms,
+                 p.output_ms, s->target_ms);
 }
 
 static void put_ratios(char *to, size_t size, const struct takt_recv_stats *n)
@@ -320,12 +321,12 @@ static void put_line(char *to, size_t size, const struct takt_recv_stats *n,
 static void put_source(char *to, size_t size, const struct takt_recv_stats *n,
                        const struct takt_recv_source *s)
 {
-    int used =
-        snprintf(to, size, "%s%s%s, %s, %u Hz, %u channel%s, %s", s->from, *s->cname ? " " : "",
-                 s->cname, s->codec ? s->codec : "?", s->rate_hz, s->channels,
-                 s->channels == 1 ? "" : "s", s->encrypted ? "encrypted" : "not encrypted");
+    char others[32] = "";
     if (n->sources_count > 1)
-        snprintf(to + used, size - (size_t)used, ", and %u more", n->sources_count - 1);
+        snprintf(others, sizeof others, ", and %u more", n->sources_count - 1);
+    snprintf(to, size, "%s, %s, %s%s, %u Hz, %u channel%s", s->from, s->codec ? s->codec : "?",
+             s->encrypted ? "encrypted" : "not encrypted", others, s->rate_hz, s->channels,
+             s->channels == 1 ? "" : "s");
 }
 
 void recv_text(struct analysis *a, const void *event, double time_s)
@@ -341,8 +342,7 @@ void recv_text(struct analysis *a, const void *event, double time_s)
     put_latency(latency, sizeof latency, s);
     put_ratios(ratios, sizeof ratios, n);
     put_line(line, sizeof line, n, s);
-    printf("%8.1f s  latency %s; target %.1f ms; %s; %s\n", time_s, latency, s->target_ms, ratios,
-           line);
+    printf("%8.1f s  latency %s; %s; %s\n", time_s, latency, ratios, line);
 }
 
 void recv_draw(struct analysis *a, struct terminal *t, int rows, const void *event)
@@ -350,25 +350,23 @@ void recv_draw(struct analysis *a, struct terminal *t, int rows, const void *eve
     struct receiving *r = a->state;
     const struct takt_recv_stats *n = event ? event : &r->now;
     const struct takt_recv_source *s = first_of(n);
-    char text[320];
+    char latency[128], ratios[160], line[160], from[160], cname[TAKT_RECV_NAME_MAX];
     if (!s) {
-        if (rows > 0)
-            terminal_line(t, "   network   nobody is heard at %s", r->at);
+        snprintf(line, sizeof line, "nobody is heard at %s", r->at);
+        terminal_facts(t, &(struct terminal_fact){"network", line, ""}, 1, rows);
         return;
     }
-    put_latency(text, sizeof text, s);
-    if (rows > 0)
-        terminal_line(t, "   latency   %s, target %.1f", text, s->target_ms);
-    put_ratios(text, sizeof text, n);
-    if (rows > 1)
-        terminal_line(t, "   packets   %s", text);
-    put_line(text, sizeof text, n, s);
-    if (rows > 2)
-        terminal_line(t, "   network   %s", text);
-    put_source(text, sizeof text, n, s);
-    make_printable(text);
-    if (rows > 3)
-        terminal_line(t, "   from      %s", text);
+    put_latency(latency, sizeof latency, s);
+    put_ratios(ratios, sizeof ratios, n);
+    put_line(line, sizeof line, n, s);
+    put_source(from, sizeof from, n, s);
+    snprintf(cname, sizeof cname, "%s", s->cname);
+    make_printable(cname);
+    const struct terminal_fact facts[] = {{"latency", latency, ""},
+                                          {"packets", ratios, ""},
+                                          {"network", line, ""},
+                                          {"from", from, cname}};
+    terminal_facts(t, facts, sizeof facts / sizeof *facts, rows);
 }
 
 static uint64_t refused_packets(const struct takt_recv_refused *f)
@@ -380,15 +378,17 @@ static uint64_t refused_packets(const struct takt_recv_refused *f)
 void recv_summary_text(struct analysis *a)
 {
     struct receiving *r = a->state;
-    char text[320];
+    char text[320], cname[TAKT_RECV_NAME_MAX];
     const struct takt_recv_stats *n = &r->now;
     const struct takt_recv_source *s = r->has_source ? &r->source : NULL;
     if (!s) {
         printf("network: nobody was heard at %s\n", r->at);
     } else {
         put_source(text, sizeof text, n, s);
-        make_printable(text);
-        printf("network: %llu packets from %s\n", (ull)n->counts.packets, text);
+        snprintf(cname, sizeof cname, "%s", s->cname);
+        make_printable(cname);
+        printf("network: %llu packets from %s%s%s\n", (ull)n->counts.packets, text,
+               *cname ? ", " : "", cname);
         put_ratios(text, sizeof text, n);
         printf("network: %s\n", text);
         if (s->latency_known)

@@ -32,6 +32,6 @@ void send_summary_text(struct analysis *a);
 /* The last figures, when the stream has ended; of is the struct sending. */
 void send_finish(void *of);
 
-enum { SEND_ROWS = 3 };
+enum { SEND_ROWS = 9 }; /* where the terminal is narrow */
 
 #endif

@@ -182,17 +182,14 @@ void send_draw(struct analysis *a, struct terminal *t, int rows, const void *eve
 {
     const struct sending *s = a->state;
     const struct takt_send_stats *n = event ? event : &s->now;
-    char repair[96], listeners[128];
+    char sent[128], repair[96], listeners[128];
+    snprintf(sent, sizeof sent, "%llu packets of %s, %.0f kbit/s, %s", (ull)n->packets,
+             n->codec ? n->codec : "?", n->kbit_s, n->encrypted ? "encrypted" : "not encrypted");
     put_repair(repair, sizeof repair, n);
     put_listeners(listeners, sizeof listeners, n);
-    if (rows > 0)
-        terminal_line(t, "   sent      %llu packets of %s, %.0f kbit/s, %s", (ull)n->packets,
-                      n->codec ? n->codec : "?", n->kbit_s,
-                      n->encrypted ? "encrypted" : "not encrypted");
-    if (rows > 1)
-        terminal_line(t, "   repair    %s", repair);
-    if (rows > 2)
-        terminal_line(t, "   heard by  %s", listeners);
+    const struct terminal_fact facts[] = {
+        {"sent", sent, ""}, {"heard by", listeners, ""}, {"repair", repair, ""}};
+    terminal_facts(t, facts, sizeof facts / sizeof *facts, rows);
 }
 
 void send_summary_text(struct analysis *a)

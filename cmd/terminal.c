@@ -262,6 +262,75 @@ void terminal_ready_line(struct terminal *t, const char *line)
     append_text(t, "\033[K");
 }
 
+/* ---- Facts ----------------------------------------------------------------------------------- */
+
+int terminal_cells(const char *text)
+{
+    int all = 0, cells;
+    for (; *text; all += cells)
+        text += measure_character(text, &cells);
+    return all;
+}
+
+/* May a line end before this space? */
+static bool may_break(const char *text, const char *space)
+{
+    bool is_sign = (space[0] && (space[1] == '+' || space[1] == '=')) && space[2] == ' ';
+    return *space == ' ' && space > text && (space[-1] == ',' || is_sign);
+}
+
+/* The bytes of text that a line of so many cells takes: all, or to where it may end, or, where it
+ * may end nowhere, all that fits. */
+static size_t line_bytes(const char *text, int room)
+{
+    size_t at = 0, end = 0;
+    int cells, used = 0;
+    while (text[at]) {
+        size_t bytes = measure_character(text + at, &cells);
+        if (may_break(text, text + at))
+            end = at;
+        if (used + cells > room)
+            return end ? end : at ? at : bytes;
+        used += cells;
+        at += bytes;
+    }
+    return at;
+}
+
+/* Returns how many lines it takes. Without t nothing is shown. */
+static int put_fact(struct terminal *t, const struct terminal_fact *f, int margin, int name_cells,
+                    int room, int lines)
+{
+    const char *text = f->text, *name = f->name;
+    int n = 0;
+    for (; *text && n < lines; n++, name = "") {
+        size_t bytes = line_bytes(text, room);
+        bool has_hint =
+            *f->hint && !text[bytes] && terminal_cells(text) + 2 + terminal_cells(f->hint) <= room;
+        if (t)
+            terminal_line(t, "%*s%-*s %.*s%s%s", margin, "", name_cells, name, (int)bytes, text,
+                          has_hint ? ", " : "", has_hint ? f->hint : "");
+        text += bytes + (text[bytes] == ' ');
+    }
+    return n;
+}
+
+void terminal_facts(struct terminal *t, const struct terminal_fact *facts, int count, int rows)
+{
+    enum { WIDE = 66, MARGIN = 3, NAME = 9, NARROW_NAME = 8 };
+    bool is_wide = t->columns >= WIDE;
+    int margin = is_wide ? MARGIN : 0, name = is_wide ? NAME : NARROW_NAME;
+    int room = t->columns - margin - name - 1;
+    count = count < rows ? count : rows;
+    int spare = rows - count;
+    for (int i = 0; i < count && room > 0; i++) {
+        int more = put_fact(NULL, &facts[i], margin, name, room, rows) - 1;
+        more = more < spare ? more : spare;
+        put_fact(t, &facts[i], margin, name, room, 1 + more);
+        spare -= more > 0 ? more : 0;
+    }
+}
+
 void terminal_show(struct terminal *t)
 {
     append_text(t, "\033[J");

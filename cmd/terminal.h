@@ -47,6 +47,16 @@ void terminal_line(struct terminal *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The same of any length, and without a format. */
 void terminal_ready_line(struct terminal *t, const char *line);
+/* Facts below each other in up to `rows` lines, the most important first. One that is too long
+ * goes on below where there are rows, behind a comma or before a lone + or =. What is left then is
+ * left out, and so is a hint that does not fit behind the text as a whole. */
+struct terminal_fact {
+    const char *name, *text;
+    const char *hint; /* "": none */
+};
+void terminal_facts(struct terminal *t, const struct terminal_fact *facts, int count, int rows);
+/* The cells that a text takes. */
+int terminal_cells(const char *text);
 /* Puts it over the one before. */
 void terminal_show(struct terminal *t);
 /* Takes the picture away, so that lines can be written; the next one stands below them. */

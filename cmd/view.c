@@ -93,9 +93,11 @@ static void draw_title(struct running *r)
         write_time(end + 3, sizeof end - 3, (double)r->total_frames / r->actual.rate_hz);
     }
     bool away = takt_stream_state(r->stream) == TAKT_STATE_LOST;
+    const char *what = away ? "the device is away: silence" : r->title;
+    if (terminal_cells(now) + terminal_cells(end) + 2 + terminal_cells(what) > t->columns)
+        *end = '\0'; /* the bar shows how far it is, too */
     terminal_line(t, "%s%s%s%s  %s%s%s", terminal_bold(t), now, terminal_plain(t), end,
-                  away ? terminal_warn(t) : "", away ? "the device is away: silence" : r->title,
-                  terminal_plain(t));
+                  away ? terminal_warn(t) : "", what, terminal_plain(t));
 }
 
 static void draw_progress(struct running *r)

@@ -21,6 +21,7 @@ import xml.etree.ElementTree as tree
 import wav
 from program import (ENVIRONMENT, TAKT, Said, check, equal, near, needs, one_line, run, strict_json,
                      test, tests_done, unless_stalled)
+from screen import Screen
 
 HTML = "{http://www.w3.org/1999/xhtml}"
 NET = {"latency_ms", "target_ms", "late_ratio", "lost_ratio", "repaired_ratio", "concealed_ratio",
@@ -404,6 +405,54 @@ def text_tells_of_latency_and_listeners():
           heard.out)
     check("network: " in sent.out and "network: " in heard.out, "no summary")
     check(heard.err.startswith("takt: 127.0.0.1:"), heard.err)
+
+
+def seen(columns, rows):
+    """The lines of both live views in a terminal of that size, with what goes on below joined."""
+    port = free_port()
+    pictures = []
+    with Screen(columns, rows, "recv", f"127.0.0.1:{port}", "-o", "null:") as heard, \
+            Screen(columns, rows, "send", f"127.0.0.1:{port}", "-i",
+                   "sim:voice") as sent:
+        wanted = r"latency +\d" if rows < 20 else r"round trip"
+        check(heard.wait_for(wanted), f"{columns}x{rows}:\n{heard.text()}")
+        check(sent.wait_for(r"1 listener"), f"{columns}x{rows}:\n{sent.text()}")
+        for screen in (heard, sent):
+            screen.watch(0.2)
+            pictures.append(re.sub(r"\n {9,}(?=\S)", " ", screen.text()))
+            screen.press("\x03")
+            equal((screen.end(), screen.faults), (0, []), screen.text())
+    return pictures
+
+
+@test
+def live_views_are_whole_in_each_width():
+    latency = r"^ *latency +\d+\.\d ms = \d+\.\d to here \+ \d+\.\d delay \+ \d+\.\d output, " \
+              r"target \d+\.\d$"
+    for columns, rows in [(200, 60), (80, 24), (40, 24), (30, 30)]:
+        def look():
+            heard, sent = seen(columns, rows)
+            what = f"{columns}x{rows}:\n{heard}\n{sent}"
+            for wanted in (latency, r"^ *packets .*repaired \d.*, concealed \d+\.\d{3} %$",
+                           r"^ *network .*jitter \d+\.\d\d ms, round trip \d+\.\d ms$",
+                           r"^ *from +127\.0\.0\.1:\d+, L24, not encrypted, 48000 Hz, 1 channel"
+                           + (", [0-9a-f]{16}$" if columns == 200 else "(, [0-9a-f]{16})?$")):
+                check(re.search(wanted, heard, re.M), f"no {wanted}: {what}")
+            for wanted in (r"^ *sent +\d+ packets of L24, \d+ kbit/s, not encrypted$",
+                           r"^ *heard by +1 listener, worst loss .*, round trip \d+\.\d ms$",
+                           r"^ *repair +none$"):
+                check(re.search(wanted, sent, re.M), f"no {wanted}: {what}")
+        unless_stalled(look)
+
+
+@test
+def live_views_of_few_rows_have_what_matters_most():
+    def look():
+        heard, sent = seen(40, 9)
+        check(re.search(r"^latency +\d", heard, re.M), heard)
+        check(re.search(r"^heard by +1 listener", sent, re.M), sent)
+        check(re.search(r"\d miss", heard) and re.search(r"\d miss", sent), "no misses")
+    unless_stalled(look)
 
 
 @test
