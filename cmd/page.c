@@ -41,6 +41,8 @@ static const char *const style =
     "td.risky{color:var(--risky)}td.small{color:var(--small)}\n"
     "svg .halo{paint-order:stroke;stroke:var(--card);stroke-width:3}\n"
     ".wide{grid-column:1/-1}.band{fill:var(--a);opacity:.25}.line{fill:none;stroke-width:1.5}\n"
+    ".panels+h2,dl+h2{margin-top:1.25rem}.path,.line{vector-effect:non-scaling-stroke}\n"
+    "@media(max-width:44rem){svg.long{font-size:26px}}\n"
     "@media print{section,.verdict{break-inside:avoid}}\n"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:1rem 0}\n"
     "dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}\n";

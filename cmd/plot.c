@@ -38,7 +38,11 @@ double axis_x(const struct axis *a, const struct frame *f, double value)
 
 void axis_number(double value, char *to, size_t size)
 {
-    if (value >= 1e6)
+    static const char *const small[] = {"10⁻⁴", "10⁻⁵", "10⁻⁶", "10⁻⁷", "10⁻⁸", "10⁻⁹"};
+    double decade = -4 - log10(value);
+    if (decade > -0.1 && decade < 5.1 && fabs(decade - round(decade)) < 1e-9)
+        snprintf(to, size, "%s", small[(int)round(decade)]);
+    else if (value >= 1e6)
         snprintf(to, size, "%gM", value / 1e6);
     else if (value >= 1e4)
         snprintf(to, size, "%gk", value / 1e3);
@@ -52,8 +56,9 @@ void axis_line(FILE *to, const struct axis *y, const struct frame *f, double val
     double at = axis_y(y, f, value);
     fprintf(to,
             "<line class=\"grid\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>"
-            "<text class=\"dim\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-            f->left, f->right, at, at, f->left - 6, at + 4.5, label);
+            "<text class=\"dim\" x=\"%g\" y=\"%.1f\" dy=\".35em\" "
+            "text-anchor=\"end\">%s</text>\n",
+            f->left, f->right, at, at, f->left - 6, at, label);
 }
 
 /* The k-th line of a straight axis; nothing is added up, so 0 is 0. */
@@ -102,19 +107,21 @@ static void draw_tick(FILE *to, const struct axis *x, const struct frame *f, dou
     axis_number(value, label, sizeof label);
     fprintf(to,
             "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%g\" y2=\"%g\"/>"
-            "<text x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%s</text>\n",
-            at, at, f->bottom, f->bottom + 5, at, f->bottom + 20, label);
+            "<text x=\"%.1f\" y=\"%g\" dy=\"1.15em\" text-anchor=\"middle\">%s</text>\n",
+            at, at, f->bottom, f->bottom + 5, at, f->bottom + 5, label);
 }
 
 void axis_draw_x(FILE *to, const struct axis *x, const struct frame *f, const char *unit)
 {
     fprintf(to,
             "<line class=\"axis\" x1=\"%g\" x2=\"%g\" y1=\"%g\" y2=\"%g\"/>"
-            "<text class=\"dim\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>\n",
-            f->left, f->right, f->bottom, f->bottom, (f->left + f->right) / 2, f->bottom + 42,
-            unit);
+            "<text class=\"dim\" x=\"%g\" y=\"%g\" dy=\"2.3em\" text-anchor=\"middle\">"
+            "%s</text>\n",
+            f->left, f->right, f->bottom, f->bottom, (f->left + f->right) / 2, f->bottom + 8, unit);
     for (int decade = (int)x->low; x->is_log && decade <= (int)x->high; decade++)
         draw_tick(to, x, f, pow(10, decade));
+    /* An axis may have been cut short of its last line. */
     for (int k = 0; !x->is_log && k <= lines_of(x); k++)
-        draw_tick(to, x, f, line_at(x, k));
+        if (line_at(x, k) <= x->high + 1e-9 * x->step)
+            draw_tick(to, x, f, line_at(x, k));
 }

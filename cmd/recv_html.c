@@ -13,8 +13,8 @@
 
 typedef unsigned long long ull;
 
-enum { WIDTH = 960, HEIGHT = 330, COLUMNS = 160, BINS = 44 };
-static const struct frame line_frame = {58, 946, 40, 278};
+enum { WIDTH = 960, HEIGHT = 342, COLUMNS = 160, BINS = 44 };
+static const struct frame line_frame = {72, 946, 44, 268}; /* with room for large letters */
 static const struct frame bin_frame = {58, 466, 30, 248};
 
 struct report {
@@ -22,6 +22,8 @@ struct report {
     const struct receiving *run;
     const struct recv_curve *curve;
     double end_s;
+    double unit_s; /* of the axis of time, */
+    const char *unit;
 };
 
 /* ---- Over time --------------------------------------------------------------------------------
@@ -29,17 +31,22 @@ struct report {
 
 static struct axis time_axis(const struct report *p)
 {
-    struct axis x = axis_linear(0, p->end_s);
-    x.high = p->end_s; /* no empty room after the end */
+    struct axis x = axis_linear(0, p->end_s / p->unit_s);
+    x.high = p->end_s / p->unit_s; /* no empty room after the end */
     return x;
+}
+
+static double at_time(const struct report *p, const struct axis *x, double time_s)
+{
+    return axis_x(x, &line_frame, time_s / p->unit_s);
 }
 
 static void begin_picture(const struct report *p, const char *id, const char *title,
                           const char *unit)
 {
     fprintf(p->to,
-            "<svg viewBox=\"0 0 %d %d\" role=\"img\" id=\"%s\" aria-label=\"%s\"><title>%s</title>"
-            "\n<text class=\"dim\" x=\"4\" y=\"14\">%s</text>\n",
+            "<svg class=\"long\" viewBox=\"0 0 %d %d\" role=\"img\" id=\"%s\" aria-label=\"%s\">"
+            "<title>%s</title>\n<text class=\"dim\" x=\"4\" y=\"1em\">%s</text>\n",
             WIDTH, HEIGHT, id, title, title, unit);
 }
 
@@ -78,8 +85,8 @@ static void draw_curve(const struct report *p, const struct axis *x, const struc
         const struct recv_sample *s = &p->curve->sample[i];
         double v = value(s);
         if (!isnan(v))
-            fprintf(p->to, "%s%.1f %.1f", pen_is_down ? "L" : "M",
-                    axis_x(x, &line_frame, s->time_s), axis_y(y, &line_frame, v));
+            fprintf(p->to, "%s%.1f %.1f", pen_is_down ? "L" : "M", at_time(p, x, s->time_s),
+                    axis_y(y, &line_frame, v));
         pen_is_down = !isnan(v);
     }
     fputs("\"/>\n", p->to);
@@ -108,7 +115,7 @@ static void delays(const struct report *p)
     draw_curve(p, &x, &y, "b", latency_of);
     draw_curve(p, &x, &y, "a", delay_of);
     draw_curve(p, &x, &y, "risky dash", target_of);
-    axis_draw_x(p->to, &x, &line_frame, "time of the stream, s");
+    axis_draw_x(p->to, &x, &line_frame, p->unit);
     fputs("</svg></section>\n", p->to);
 }
 
@@ -148,13 +155,20 @@ static double percent(uint64_t n, uint64_t of)
     return of ? 100.0 * (double)n / (double)of : 0;
 }
 
+/* Of all the sound that the time had room for: where it ends, little is heard or concealed. */
+static double concealed_percent(const struct report *p, const struct happened *h)
+{
+    double frames = fmax((h->until_s - h->from_s) * p->run->rate_hz, (double)h->frames);
+    return frames > 0 ? 100 * (double)h->concealed_frames / frames : 0;
+}
+
 /* One bar on top of another; returns where it ends. */
 static double draw_share(const struct report *p, const struct axis *x, const struct axis *y,
                          const struct happened *h, const char *class, double from, uint64_t n,
                          const char *words)
 {
-    double until = from + percent(n, h->due), left = axis_x(x, &line_frame, h->from_s),
-           right = axis_x(x, &line_frame, h->until_s), top = axis_y(y, &line_frame, until);
+    double until = from + percent(n, h->due), left = at_time(p, x, h->from_s),
+           right = at_time(p, x, h->until_s), top = axis_y(y, &line_frame, until);
     if (n)
         fprintf(p->to,
                 "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>"
@@ -171,17 +185,17 @@ static void losses(const struct report *p)
     double most = 1;
     for (int i = 0; i < n; i++)
         most = fmax(most, fmax(percent(h[i].late + h[i].lost + h[i].repaired, h[i].due),
-                               percent(h[i].concealed_frames, h[i].frames)));
+                               concealed_percent(p, &h[i])));
     struct axis x = time_axis(p), y = axis_linear(0, most);
     fputs("<section class=\"wide\"><h2>Late, lost, repaired and concealed</h2><p class=\"key\">",
           p->to);
     key(p->to, "small", "lost for good");
     key(p->to, "risky", "late");
-    key(p->to, "safe", "lost and repaired");
-    key(p->to, "b", "of the sound, concealed");
+    key(p->to, "safe", "repaired");
+    key(p->to, "b", "concealed sound");
     fputs("</p>", p->to);
     begin_picture(p, "losses", "Late, lost and repaired packets, and concealed sound, over time",
-                  "% of the packets that were due; of the sound");
+                  "% of the packets that were due, % of the sound");
     axis_draw(p->to, &y, &line_frame);
     for (int i = 0; i < n; i++) {
         double at = draw_share(p, &x, &y, &h[i], "small", 0, h[i].lost, "lost");
@@ -190,11 +204,10 @@ static void losses(const struct report *p)
     }
     fprintf(p->to, "<path class=\"line b\" d=\"M%g %g", line_frame.left, line_frame.bottom);
     for (int i = 0; i < n; i++)
-        fprintf(p->to, "L%.1f %.1fH%.1f", axis_x(&x, &line_frame, h[i].from_s),
-                axis_y(&y, &line_frame, percent(h[i].concealed_frames, h[i].frames)),
-                axis_x(&x, &line_frame, h[i].until_s));
+        fprintf(p->to, "L%.1f %.1fH%.1f", at_time(p, &x, h[i].from_s),
+                axis_y(&y, &line_frame, concealed_percent(p, &h[i])), at_time(p, &x, h[i].until_s));
     fputs("\"/>\n", p->to);
-    axis_draw_x(p->to, &x, &line_frame, "time of the stream, s");
+    axis_draw_x(p->to, &x, &line_frame, p->unit);
     fputs("</svg></section>\n", p->to);
 }
 
@@ -233,11 +246,11 @@ static void arrivals(const struct report *p)
         double top = axis_y(&y, &bin_frame, bins[i] / all);
         if (bins[i] > 0)
             fprintf(p->to,
-                    "<rect class=\"band\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">"
+                    "<rect class=\"a\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">"
                     "<title>%.0f packets</title></rect>\n",
                     bin_frame.left + i * width, top, width - 1, bin_frame.bottom - top, bins[i]);
     }
-    axis_draw_x(p->to, &x, &bin_frame, "ms");
+    axis_draw_x(p->to, &x, &bin_frame, "how late, ms");
     fputs("</svg></section>\n", p->to);
 }
 
@@ -338,6 +351,8 @@ static void meanings(FILE *to)
         "learned of the network</dd>\n"
         "<dt>late</dt><dd>arrived, and its time was over</dd>\n"
         "<dt>lost</dt><dd>never arrived, nor could it be repaired</dd>\n"
+        "<dt>repaired</dt><dd>was not there when it was due, and made of copies or repair "
+        "packets</dd>\n"
         "<dt>concealed</dt><dd>sound that was made up of what came before</dd>\n</dl>\n",
         to);
 }
@@ -348,6 +363,10 @@ void recv_html(FILE *to, const void *of)
     const struct recv_curve *c = &r->curve;
     struct report page = {.to = to, .run = r, .curve = c}, *p = &page;
     p->end_s = c->count ? c->sample[c->count - 1].time_s : 1;
+    p->unit_s = p->end_s > 7200 ? 3600 : p->end_s > 300 ? 60 : 1;
+    p->unit = p->unit_s > 60  ? "time of the stream, hours"
+              : p->unit_s > 1 ? "time of the stream, minutes"
+                              : "time of the stream, s";
     page_begin(to, "recv", r->at);
     fputs("<h1>What came over the network, and when</h1>\n<p class=\"what\">", to);
     page_text(to, r->session->title);

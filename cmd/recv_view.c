@@ -97,6 +97,13 @@ static void keep_sample(struct recv_curve *c, const struct recv_sample *s)
     c->sample[c->count++] = *s;
 }
 
+/* What was concealed before it was known that the sender had ended is taken back. */
+static void take_back(struct recv_curve *c, uint64_t concealed_frames)
+{
+    for (uint32_t i = c->count; i && c->sample[i - 1].concealed_frames > concealed_frames; i--)
+        c->sample[i - 1].concealed_frames = concealed_frames;
+}
+
 static void keep(struct receiving *r, double time_s)
 {
     const struct takt_recv_source *s = first_of(&r->now);
@@ -115,6 +122,7 @@ static void keep(struct receiving *r, double time_s)
         r->source = *s;
         r->has_source = true;
     }
+    take_back(&r->curve, c->concealed_frames);
     keep_sample(&r->curve, &sample);
 }
 

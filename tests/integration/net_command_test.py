@@ -458,7 +458,7 @@ def live_views_of_few_rows_have_what_matters_most():
 @test
 def page_is_whole_and_well_formed():
     _, heard = over(free_port(), ["-i", "sim:voice", "-t", "1.5", "-q"],
-                    ["-o", "null:", "--html", "r.html", "--json"], "2")
+                    ["-o", "null:", "--html", "r.html", "--json"], "2.3")
     equal(heard.summary()["html"], "r.html")
     with open("r.html", encoding="utf-8") as file:
         source = file.read()
@@ -470,6 +470,10 @@ def page_is_whole_and_well_formed():
     check("nan" not in source and "inf " not in source, "no number in the picture")
     paths = [p.get("d") for p in page.iter(HTML + "path") if p.get("d")]
     check(any(d.count("L") > 5 for d in paths), "no curve")
+    for id in ("delay", "losses"):
+        ticks = [float(t.text) for t in page.find(f".//{HTML}svg[@id='{id}']").iter(HTML + "text")
+                 if t.get("dy") == "1.15em"]
+        check(2 in ticks and max(ticks) <= 2.3, f"a run of 2.3 s has ticks at {ticks}")
     equal([n for n in os.listdir() if n != "r.html"], [])
 
 
