@@ -287,10 +287,9 @@ static void figures(const struct report *p)
     share_term(p, "repaired", n->repaired_ratio, n->counts.repaired, "packets");
     share_term(p, "concealed", n->concealed_ratio, n->counts.concealed_frames, "frames");
     if (s) {
-        bool known = s->latency_known;
         snprintf(text, sizeof text, "p50 %.2f ms, p95 %.2f ms, max %.2f ms", s->latency.p50,
                  s->latency.p95, s->latency.max);
-        page_term(p->to, "latency", known ? text : "");
+        page_term(p->to, "latency", s->latency.max > 0 ? text : "");
         term(p, "delay", s->delay_ms, 2, "ms");
         term(p, "drift", s->drift_ppm, 1, "ppm");
         term(p, "jitter", s->jitter_ms, 3, "ms");

@@ -20,13 +20,23 @@ static double positive(double ms)
     return ms > 0 ? ms : UNKNOWN;
 }
 
-/* The first that plays, or NULL. */
+/* The first that plays, or else the first that has fallen silent, or NULL. */
 static const struct takt_recv_source *first_of(const struct takt_recv_stats *n)
 {
+    const struct takt_recv_source *silent = NULL;
+    for (uint32_t i = TAKT_RECV_SOURCES_MAX; i--;)
+        silent = n->source[i].live ? &n->source[i] : silent;
     for (uint32_t i = 0; i < TAKT_RECV_SOURCES_MAX; i++)
-        if (n->source[i].live)
+        if (n->source[i].live && !n->source[i].silent)
             return &n->source[i];
-    return NULL;
+    return silent;
+}
+
+/* The first that plays, or NULL: of one that is silent nothing is true just now. */
+static const struct takt_recv_source *first_playing(const struct takt_recv_stats *n)
+{
+    const struct takt_recv_source *s = first_of(n);
+    return s && !s->silent ? s : NULL;
 }
 
 struct recv_parts recv_parts_of(const struct takt_recv_source *s)
@@ -106,7 +116,7 @@ static void take_back(struct recv_curve *c, uint64_t concealed_frames)
 
 static void keep(struct receiving *r, double time_s)
 {
-    const struct takt_recv_source *s = first_of(&r->now);
+    const struct takt_recv_source *any = first_of(&r->now), *s = first_playing(&r->now);
     const struct takt_recv_counts *c = &r->now.counts;
     struct recv_sample sample = {.time_s = time_s,
                                  .target_ms = s ? s->target_ms : UNKNOWN,
@@ -118,8 +128,8 @@ static void keep(struct receiving *r, double time_s)
                                  .repaired = c->repaired,
                                  .concealed_frames = c->concealed_frames,
                                  .heard_frames = c->heard_frames};
-    if (s) {
-        r->source = *s;
+    if (any) {
+        r->source = *any;
         r->has_source = true;
     }
     take_back(&r->curve, c->concealed_frames);
@@ -184,7 +194,7 @@ static void json_timing(struct json *j, const struct takt_recv_source *s, bool i
     struct recv_parts parts = s ? recv_parts_of(s) : (struct recv_parts){UNKNOWN, UNKNOWN, UNKNOWN};
     static const struct takt_recv_quantiles none = {0};
     if (is_summary)
-        json_quantiles(j, "latency_ms", s ? &s->latency : &none, s && s->latency_known);
+        json_quantiles(j, "latency_ms", s ? &s->latency : &none, s && s->latency.max > 0);
     else
         json_number(j, "latency_ms", s && s->latency_known ? s->latency_ms : UNKNOWN, 3);
     json_open(j, "parts_ms", '{');
@@ -216,6 +226,7 @@ static void json_source(struct json *j, const struct takt_recv_source *s)
 {
     json_open(j, NULL, '{');
     json_bool(j, "live", s->live);
+    json_bool(j, "silent", s->silent);
     json_int(j, "ssrc", s->ssrc);
     json_string(j, "from", s->from);
     json_string(j, "cname", s->cname);
@@ -235,10 +246,9 @@ static void json_source(struct json *j, const struct takt_recv_source *s)
 void recv_json(struct analysis *a, struct json *j, const void *event)
 {
     const struct takt_recv_stats *n = event;
-    const struct takt_recv_source *s = first_of(n);
     (void)a;
     json_int(j, "sources", n->sources_count);
-    json_timing(j, s, false);
+    json_timing(j, first_playing(n), false);
     json_ratios(j, n, n->kbit_s);
 }
 
@@ -347,8 +357,12 @@ void recv_text(struct analysis *a, const void *event, double time_s)
         printf("%8.1f s  nobody is heard\n", time_s);
         return;
     }
-    put_latency(latency, sizeof latency, s);
     put_ratios(ratios, sizeof ratios, n);
+    if (s->silent) {
+        printf("%8.1f s  %s is silent; %s\n", time_s, s->from, ratios);
+        return;
+    }
+    put_latency(latency, sizeof latency, s);
     put_line(line, sizeof line, n, s);
     printf("%8.1f s  latency %s; %s; %s\n", time_s, latency, ratios, line);
 }
@@ -367,6 +381,10 @@ void recv_draw(struct analysis *a, struct terminal *t, int rows, const void *eve
     put_latency(latency, sizeof latency, s);
     put_ratios(ratios, sizeof ratios, n);
     put_line(line, sizeof line, n, s);
+    if (s->silent) {
+        snprintf(latency, sizeof latency, "none, as the sender is silent");
+        snprintf(line, sizeof line, "%.0f kbit/s", n->kbit_s);
+    }
     put_source(from, sizeof from, n, s);
     snprintf(cname, sizeof cname, "%s", s->cname);
     make_printable(cname);
@@ -399,7 +417,7 @@ void recv_summary_text(struct analysis *a)
                *cname ? ", " : "", cname);
         put_ratios(text, sizeof text, n);
         printf("network: %s\n", text);
-        if (s->latency_known)
+        if (s->latency.max > 0)
             printf("network: latency p50 %.2f ms, p95 %.2f ms, max %.2f ms\n", s->latency.p50,
                    s->latency.p95, s->latency.max);
         put_line(text, sizeof text, n, s);

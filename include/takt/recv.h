@@ -107,6 +107,7 @@ struct takt_recv_quantiles {
 
 struct takt_recv_source {
     bool live;
+    bool silent; /* nothing came for half a second: no latency is known, the rest is of before */
     uint32_t ssrc;
     char from[TAKT_RECV_NAME_MAX];  /* "192.0.2.1:40000" */
     char cname[TAKT_RECV_NAME_MAX]; /* what it calls itself; or empty */

@@ -282,15 +282,16 @@ static void tell_state(const struct takt_inlet_state *s, struct takt_recv_source
 static void tell_receiver(const struct takt_receiver_source *s, const struct takt_recv_kept *kept,
                           struct takt_recv_source *out)
 {
-    out->exact = s->is_exact;
+    out->silent = s->is_silent;
+    out->exact = s->is_exact && !s->is_silent;
     add_counts(&out->counts, &s->counts);
     out->target_ms = s->target_ms;
     out->delay_ms = s->delay_ms;
     out->output_ms = s->output_ms;
     out->drift_ppm = s->drift_ppm;
     out->speed_ppm = s->speed_ppm;
-    out->latency_known = s->has_latency;
-    out->latency_ms = s->latency_ms;
+    out->latency_known = s->has_latency && !s->is_silent;
+    out->latency_ms = out->latency_known ? s->latency_ms : 0;
     out->lateness_ms = quantiles(takt_receiver_hist(kept->receiver, 0, TAKT_RECEIVER_LATENESS));
     out->latency = quantiles(takt_receiver_hist(kept->receiver, 0, TAKT_RECEIVER_LATENCY));
 }
@@ -308,7 +309,7 @@ static void tell_kept(struct takt_recv *r, const struct takt_recv_shown *shown,
         add_counts(&out->counts, &stats.counts);
         const struct takt_receiver_source *s = &stats.source[0];
         struct takt_recv_source *source = &out->source[kept->place];
-        if (!s->is_live || s->ssrc != shown->source[kept->place].source.ssrc)
+        if (!s->is_kept || s->ssrc != shown->source[kept->place].source.ssrc)
             continue;
         tell_receiver(s, kept, source);
     }

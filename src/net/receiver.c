@@ -24,6 +24,8 @@ enum {
 };
 /* How long one has to be silent until another one may take its place, and one that is trusted. */
 static const int64_t silent_ns = 2000000000, silent_trusted_ns = 80000000;
+/* And until what is known of it is of the past. The longest packets are of 100 ms. */
+static const int64_t still_ns = 500000000;
 static const int64_t window_ns = 5000000000, ahead_most_ns = 1000000000;
 static const int64_t ahead_less_ns = 100000;
 
@@ -261,7 +263,10 @@ static void show(struct takt_receiver *r, int64_t now_ns)
         takt_source_read(place->source, out);
         add(&st->counts, &out->counts, false);
         add(&out->counts, &place->before, true);
-        out->is_live = out->is_live && takt_source_silent_ns(place->source, now_ns) <= silent_ns;
+        int64_t since_ns = takt_source_silent_ns(place->source, now_ns);
+        out->is_kept = out->is_live;
+        out->is_silent = out->is_live && since_ns > still_ns;
+        out->is_live = out->is_live && since_ns <= silent_ns;
         st->sources += out->is_live;
         is_copied &= !out->is_live || out->is_exact;
     }

@@ -92,8 +92,10 @@ struct takt_receiver_counts {
 
 struct takt_receiver_source {
     uint32_t ssrc;
-    bool is_live;
-    bool is_exact; /* the sound comes out bit by bit as it was sent */
+    bool is_live;   /* something of it came within 2 s */
+    bool is_silent; /* nothing came for half a second: the figures are of before */
+    bool is_kept;   /* it has its place, live or silent, and what is told here is its own */
+    bool is_exact;  /* the sound comes out bit by bit as it was sent */
     uint8_t payload_type;
     struct takt_receiver_counts counts;
     double target_ms; /* the delay wished for, */

@@ -368,6 +368,48 @@ def json_has_the_same_names_on_both_sides():
 
 
 @test
+def a_silent_sender_has_no_latency():
+    timing = ["latency_ms", "target_ms", "delay_ms", "drift_ppm", "jitter_ms", "round_trip_ms"]
+
+    def listen():
+        port = free_port()
+        receiver = Receiver(port, "-o", "null:", "--json", "-t", "5")
+        sender = subprocess.Popen([TAKT, "send", f"127.0.0.1:{port}", "-i", "sim:voice", "-q"],
+                                  stdin=subprocess.DEVNULL, env=ENVIRONMENT)
+        time.sleep(1.5)
+        sender.kill()  # so that it says no goodbye
+        sender.wait()
+        said = receiver.wait()
+        lines = [l for l in said.lines() if l["type"] == "net"]
+        heard = max(i for i, l in enumerate(lines) if l["latency_ms"] is not None)
+        check(0.9 < lines[heard]["time_s"] < 3, f"{lines[heard]['time_s']} s")
+        for line in lines[heard + 1:]:
+            equal(line["sources"], 1, "the sender may come back")
+            equal([line[name] for name in timing], [None] * len(timing), line)
+            equal(set(line["parts_ms"].values()) | set(line["lateness_ms"].values()), {None}, line)
+        source = said.summary()["net"]["sources"][0]
+        equal((source["live"], source["silent"]), (True, True))
+        check(source["counts"]["heard_frames"] > 36000 and source["latency_ms"]["p50"] > 0, source)
+    unless_stalled(listen)
+
+
+@test
+def live_view_of_a_silent_sender_has_no_latency():
+    port = free_port()
+    with Screen(80, 24, "recv", f"127.0.0.1:{port}", "-o", "null:") as heard:
+        sender = subprocess.Popen([TAKT, "send", f"127.0.0.1:{port}", "-i", "sim:voice", "-q"],
+                                  stdin=subprocess.DEVNULL, env=ENVIRONMENT)
+        check(heard.wait_for(r"latency +\d+\.\d ms = "), heard.text())
+        sender.kill()
+        sender.wait()
+        check(heard.wait_for(r"latency +none, as the sender is silent$"), heard.text())
+        check("jitter" not in heard.text() and re.search(r"from +127\.0\.0\.1:", heard.text()),
+              heard.text())
+        heard.press("\x03")
+        equal((heard.end(), heard.faults), (0, []), heard.text())
+
+
+@test
 def manual_page_names_what_the_lines_have():
     with open(os.path.join(ROOT, "man", "takt.1"), encoding="utf-8") as file:
         text = file.read()

@@ -603,6 +603,33 @@ static void receiver_counts_add_up(void)
     }
 }
 
+/* After half a second what is told is of before, after two the source is not live; its place and
+ * its counts it keeps. */
+static void receiver_tells_who_is_silent(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.late_ratio = 0}));
+    pull_s(&g, 2);
+    struct takt_receiver_source before = stats_of(&g).source[0], now;
+    CHECK(before.is_live && before.is_kept && !before.is_silent);
+    g.is_cut = true;
+    pull_s(&g, 0.4);
+    now = stats_of(&g).source[0];
+    CHECK(now.is_live && now.is_kept && !now.is_silent);
+    pull_s(&g, 0.2);
+    now = stats_of(&g).source[0];
+    CHECK(now.is_live && now.is_kept && now.is_silent);
+    pull_s(&g, 1.5);
+    now = stats_of(&g).source[0];
+    CHECK(!now.is_live && now.is_kept && now.is_silent);
+    CHECK(now.ssrc == before.ssrc && now.counts.played >= before.counts.played);
+    g.is_cut = false;
+    pull_s(&g, 0.1);
+    now = stats_of(&g).source[0];
+    CHECK(now.is_live && now.is_kept && !now.is_silent);
+    close_rig(&g);
+}
+
 /* Whether what was sent meanwhile is lost or comes all at once. */
 static void receiver_is_back_soon_after_an_outage(void)
 {
@@ -1096,6 +1123,7 @@ int main(void)
     RUN(receiver_follows_a_change_of_rate);
     RUN(receiver_moves_to_its_target_without_a_glitch);
     RUN(receiver_counts_add_up);
+    RUN(receiver_tells_who_is_silent);
     RUN(receiver_is_back_soon_after_an_outage);
     RUN(receiver_goes_on_after_a_stall);
     RUN(receiver_has_room_for_so_many_packets);
