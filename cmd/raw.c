@@ -166,6 +166,11 @@ bool raw_in_has_begun(const struct raw_in *r)
     return r->begun;
 }
 
+bool raw_in_is_empty(const struct raw_in *r)
+{
+    return atomic_load(&r->ended) && !r->begun;
+}
+
 void raw_in_json(const struct raw_in *r, struct json *j)
 {
     json_open(j, "raw", '{');
@@ -184,6 +189,10 @@ int raw_in_verdict(const struct raw_in *r)
         return complain(r->options, EXIT_FAILED,
                         "-i -: stdin ended within a frame; it should have %u channels of %s",
                         r->channels, takt_sample_name(r->format));
+    if (raw_in_is_empty(r) && !atomic_load(&r->quits))
+        return complain(r->options, EXIT_FAILED,
+                        "-i -: stdin was empty, so nothing was sent; see whether the program "
+                        "before it works");
     return 0;
 }
 

@@ -28,6 +28,8 @@ uint32_t raw_in_read(struct raw_in *r, float *const *planes, uint32_t frames);
 bool raw_in_is_over(struct raw_in *r);
 /* Some of it was read. RT: yes. */
 bool raw_in_has_begun(const struct raw_in *r);
+/* It ended before a whole frame had come. RT: yes. */
+bool raw_in_is_empty(const struct raw_in *r);
 void raw_in_json(const struct raw_in *r, struct json *j);
 /* 0, or EXIT_FAILED after saying why: it could not be read to its end. */
 int raw_in_verdict(const struct raw_in *r);

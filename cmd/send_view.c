@@ -32,6 +32,7 @@ void send_finish(void *of)
     struct sending *s = of;
     takt_sleep_ms(SETTLE_MS);
     takt_send_read_stats(s->send, &s->now);
+    s->session->no_summary |= s->raw && raw_in_is_empty(s->raw); /* of silence that nobody sent */
 }
 
 /* ---- JSON --------------------------------------------------------------------------------------

@@ -222,7 +222,7 @@ int verb_send(struct options *o)
     takt_key_wipe(&key);
     if (status && !session.contract.blocks && s.is_new_sdp)
         unlink(o->net.sdp); /* nobody will ever send what it describes */
-    if (s.raw && !status)
+    if (s.raw && !status && !(session.stopped_by_user && raw_in_is_empty(s.raw)))
         status = raw_in_verdict(s.raw);
     raw_in_end(s.raw);
     if (!status && o->strict && s.now.frames_dropped)

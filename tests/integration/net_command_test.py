@@ -277,6 +277,23 @@ def stdin_that_ends_within_a_frame_is_told():
 
 
 @test
+def empty_stdin_sends_nothing_and_is_told():
+    port = free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind(("127.0.0.1", port))
+        heard.settimeout(0.3)
+        said = run("send", f"127.0.0.1:{port}", "-i", "-", status=1, input=b"")
+        check("stdin was empty" in one_line(said), said.err)
+        said = run("send", f"127.0.0.1:{port}", "-i", "-", "--json", status=1, input=b"")
+        summary = said.summary()
+        equal((summary["raw"]["frames"], summary["net"]["packets"]), (0, 0))
+        try:
+            raise AssertionError(f"sent: {heard.recv(2048)!r}")
+        except TimeoutError:
+            pass
+
+
+@test
 def a_reader_that_leaves_ends_it_quietly():
     port = free_port()
     process = subprocess.Popen([TAKT, "recv", f"127.0.0.1:{port}", "-o", "-", "-t", "20", "-q"],
