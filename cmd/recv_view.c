@@ -4,6 +4,8 @@
  */
 #include "recv.h"
 
+#include "net_json.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,40 +163,13 @@ void recv_finish(void *of)
 /* ---- JSON --------------------------------------------------------------------------------------
  */
 
-static void json_quantiles(struct json *j, const char *name, const struct takt_recv_quantiles *q,
-                           bool is_known)
-{
-    json_open(j, name, '{');
-    json_number(j, "p50", is_known ? q->p50 : UNKNOWN, 3);
-    json_number(j, "p95", is_known ? q->p95 : UNKNOWN, 3);
-    json_number(j, "p99", is_known ? q->p99 : UNKNOWN, 3);
-    json_number(j, "max", is_known ? q->max : UNKNOWN, 3);
-    json_close(j, '}');
-}
-
-static void json_counts(struct json *j, const struct takt_recv_counts *c)
-{
-    json_open(j, "counts", '{');
-    json_int(j, "played", (int64_t)c->played);
-    json_int(j, "late", (int64_t)c->late);
-    json_int(j, "lost", (int64_t)c->lost);
-    json_int(j, "repaired", (int64_t)c->repaired);
-    json_int(j, "skipped", (int64_t)c->skipped);
-    json_int(j, "duplicated", (int64_t)c->duplicated);
-    json_int(j, "broken", (int64_t)c->broken);
-    json_int(j, "resets", (int64_t)c->resets);
-    json_int(j, "heard_frames", (int64_t)c->heard_frames);
-    json_int(j, "concealed_frames", (int64_t)c->concealed_frames);
-    json_close(j, '}');
-}
-
 /* Of a source that is or was there, or of none: then all is null. */
 static void json_timing(struct json *j, const struct takt_recv_source *s, bool is_summary)
 {
     struct recv_parts parts = s ? recv_parts_of(s) : (struct recv_parts){UNKNOWN, UNKNOWN, UNKNOWN};
     static const struct takt_recv_quantiles none = {0};
     if (is_summary)
-        json_quantiles(j, "latency_ms", s ? &s->latency : &none, s && s->latency.max > 0);
+        net_json_quantiles(j, "latency_ms", s ? &s->latency : &none);
     else
         json_number(j, "latency_ms", s && s->latency_known ? s->latency_ms : UNKNOWN, 3);
     json_open(j, "parts_ms", '{');
@@ -207,7 +182,7 @@ static void json_timing(struct json *j, const struct takt_recv_source *s, bool i
     json_number(j, "drift_ppm", s ? s->drift_ppm : UNKNOWN, 2);
     json_number(j, "speed_ppm", s ? s->speed_ppm : UNKNOWN, 2);
     json_number(j, "jitter_ms", s ? s->jitter_ms : UNKNOWN, 3);
-    json_quantiles(j, "lateness_ms", s ? &s->lateness_ms : &none, s);
+    net_json_quantiles(j, "lateness_ms", s ? &s->lateness_ms : &none);
     json_number(j, "round_trip_ms", s ? known(s->round_trip_ms) : UNKNOWN, 3);
 }
 
@@ -239,7 +214,7 @@ static void json_source(struct json *j, const struct takt_recv_source *s)
     json_timing(j, s, true);
     json_int(j, "packets", (int64_t)s->counts.packets);
     json_number(j, "kbit_s", s->kbit_s, 1);
-    json_counts(j, &s->counts);
+    net_json_counts(j, &s->counts);
     json_close(j, '}');
 }
 
@@ -277,7 +252,7 @@ void recv_summary_json(struct analysis *a, struct json *j)
     json_string(j, "at", r->at);
     json_timing(j, r->has_source ? &r->source : NULL, true);
     json_ratios(j, n, n->kbit_s_mean);
-    json_counts(j, &n->counts);
+    net_json_counts(j, &n->counts);
     json_int(j, "datagrams", (int64_t)n->datagrams);
     json_int(j, "kernel_dropped", (int64_t)n->kernel_dropped);
     json_int(j, "ring_dropped", (int64_t)n->ring_dropped);

@@ -6,13 +6,9 @@
 #include "output.h"
 #include "signals.h"
 #include "verbs.h"
+#include "watchdog.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-enum { PATIENCE_S = 120 }; /* for one scenario, on a busy machine */
 
 struct simulation {
     const struct options *options;
@@ -20,58 +16,6 @@ struct simulation {
     double next_hours; /* of the next line of progress */
     bool stopped_by_user;
 };
-
-/* ---- What ends the process ------------------------------------------------------------------- */
-
-static uint64_t seed_at_work;
-
-static char *put_text(char *to, const char *text)
-{
-    while (*text)
-        *to++ = *text++;
-    return to;
-}
-
-static char *put_number(char *to, uint64_t number)
-{
-    char digits[24];
-    int n = 0;
-    do
-        digits[n++] = (char)('0' + number % 10);
-    while (number /= 10);
-    while (n)
-        *to++ = digits[--n];
-    return to;
-}
-
-/* An assertion of the engine, a wrong address, or a step that never ends: says where, with nothing
- * but what a handler may use. */
-static void say_where(int signal)
-{
-    char line[256], *to = line;
-    uint64_t scenario, step;
-    takt_simulate_where(&scenario, &step);
-    to = put_number(put_text(to, "takt: sim: seed "), seed_at_work);
-    to = put_number(put_text(to, " scenario "), scenario);
-    to = put_number(put_text(to, " step "), step);
-    to = put_text(to, signal == SIGALRM   ? ": the stream hangs"
-                      : signal == SIGABRT ? ": an assertion of the engine failed"
-                                          : ": the engine went to a wrong address");
-    to = put_number(put_text(to, "; replay with: takt sim --seed "), seed_at_work);
-    to = put_text(put_number(put_text(to, " --scenario "), scenario), "\n");
-    if (write(2, line, (size_t)(to - line)) < 0)
-        _exit(EXIT_FAILED + 1);
-    _exit(EXIT_FAILED);
-}
-
-static void watch_over(uint64_t seed)
-{
-    static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM};
-    seed_at_work = seed;
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
-        signal(fatal[i], say_where);
-    alarm(PATIENCE_S);
-}
 
 /* ---- Telling --------------------------------------------------------------------------------- */
 
@@ -135,7 +79,7 @@ static bool progress(const struct takt_simulate_report *r, void *arg)
     struct simulation *s = arg;
     const struct options *o = s->options;
     s->stopped_by_user |= signals_ends(signals_next(&s->signals));
-    alarm(PATIENCE_S);
+    watchdog_feed();
     if (o->json && !o->quiet && r->virtual_hours >= s->next_hours) {
         print_json(r, "progress", NULL);
         s->next_hours = r->virtual_hours + o->hours / 10;
@@ -176,7 +120,12 @@ int verb_sim(struct options *o)
     if (status)
         return status;
     signals_take(&s.signals);
-    watch_over(o->seed ? o->seed : 1);
+    watchdog_begin(&(struct watchdog){.command = "sim",
+                                      .seed = o->seed ? o->seed : 1,
+                                      .where = takt_simulate_where,
+                                      .before_at = " step ",
+                                      .after_at = "",
+                                      .replays = true});
     int64_t began_ns = takt_now_ns();
     int err = takt_simulate(&(struct takt_simulate_cfg){.seed = o->seed,
                                                         .hours = o->hours,
@@ -186,7 +135,7 @@ int verb_sim(struct options *o)
                                                         .trace = o->verbose ? trace : NULL,
                                                         .arg = &s},
                             &r, &e);
-    alarm(0);
+    watchdog_end();
     status =
         err < 0 ? complain(o, EXIT_FAILED, "%s", e.text) : tell(&s, &r, takt_now_ns() - began_ns);
     signals_give_back(&s.signals);

@@ -3,20 +3,20 @@
  * of this verb alone, and the library lists them. What it prints as JSON follows from the seed and
  * the options, so it says nothing of how long it took; the text does.
  */
-#include "json.h"
+#include "net_json.h"
 #include "output.h"
 #include "signals.h"
 #include "verbs.h"
+#include "watchdog.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SHARED_OPTIONS "--seed --hours --scenario --json -q -v -h"
 
-enum { PATIENCE_S = 120, WIDTH = 79 };
+enum { WIDTH = 79 };
 
 struct net_simulation {
     struct options *options;
@@ -62,93 +62,15 @@ static int help(void)
     return EXIT_OK;
 }
 
-/* ---- What ends the process ------------------------------------------------------------------- */
-
-static uint64_t seed_at_work;
-
-static char *put_text(char *to, const char *text)
-{
-    while (*text)
-        *to++ = *text++;
-    return to;
-}
-
-static char *put_number(char *to, uint64_t number)
-{
-    char digits[24];
-    int n = 0;
-    do
-        digits[n++] = (char)('0' + number % 10);
-    while (number /= 10);
-    while (n)
-        *to++ = digits[--n];
-    return to;
-}
-
-/* An assertion, a wrong address, or a scenario that never ends: says where, with nothing but what a
- * handler may use. */
-static void say_where(int signal)
-{
-    char line[256], *to = line;
-    uint64_t scenario;
-    double time_s;
-    takt_simulate_net_where(&scenario, &time_s);
-    to = put_number(put_text(to, "takt: sim net: seed "), seed_at_work);
-    to = put_number(put_text(to, " scenario "), scenario);
-    to = put_number(put_text(to, " at "), (uint64_t)(time_s > 0 ? time_s : 0));
-    to = put_text(to, " s");
-    to = put_text(to, signal == SIGALRM   ? ": it hangs\n"
-                      : signal == SIGABRT ? ": an assertion failed\n"
-                                          : ": it went to a wrong address\n");
-    if (write(2, line, (size_t)(to - line)) < 0)
-        _exit(EXIT_FAILED + 1);
-    _exit(EXIT_FAILED);
-}
-
-static void watch_over(uint64_t seed)
-{
-    static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM};
-    seed_at_work = seed;
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
-        signal(fatal[i], say_where);
-    alarm(PATIENCE_S);
-}
-
 /* ---- JSON ------------------------------------------------------------------------------------ */
-
-static void json_quantiles(struct json *j, const char *name, const struct takt_recv_quantiles *q)
-{
-    bool is_known = q->max > 0; /* a number that is none becomes null */
-    json_open(j, name, '{');
-    json_number(j, "p50", is_known ? q->p50 : (double)NAN, 3);
-    json_number(j, "p95", is_known ? q->p95 : (double)NAN, 3);
-    json_number(j, "p99", is_known ? q->p99 : (double)NAN, 3);
-    json_number(j, "max", is_known ? q->max : (double)NAN, 3);
-    json_close(j, '}');
-}
-
-static void json_counts(struct json *j, const struct takt_recv_counts *c)
-{
-    json_int(j, "packets", (int64_t)c->packets);
-    json_open(j, "counts", '{');
-    json_int(j, "played", (int64_t)c->played);
-    json_int(j, "late", (int64_t)c->late);
-    json_int(j, "lost", (int64_t)c->lost);
-    json_int(j, "repaired", (int64_t)c->repaired);
-    json_int(j, "skipped", (int64_t)c->skipped);
-    json_int(j, "duplicated", (int64_t)c->duplicated);
-    json_int(j, "broken", (int64_t)c->broken);
-    json_int(j, "resets", (int64_t)c->resets);
-    json_close(j, '}');
-}
 
 static void json_net(struct json *j, const struct takt_simulate_net_report *r)
 {
     const struct takt_recv_stats *st = &r->stats;
     const struct takt_recv_source *s = &st->source[0];
     json_open(j, "net", '{');
-    json_quantiles(j, "latency_ms", &s->latency);
-    json_quantiles(j, "lateness_ms", &s->lateness_ms);
+    net_json_quantiles(j, "latency_ms", &s->latency);
+    net_json_quantiles(j, "lateness_ms", &s->lateness_ms);
     json_number(j, "target_ms", s->target_ms, 3);
     json_number(j, "delay_ms", s->delay_ms, 3);
     json_number(j, "delay_ms_mean", r->delay_ms_mean, 4);
@@ -162,7 +84,8 @@ static void json_net(struct json *j, const struct takt_simulate_net_report *r)
     json_number(j, "jitter_ms", s->jitter_ms, 3);
     json_number(j, "round_trip_ms", s->round_trip_ms > 0 ? s->round_trip_ms : (double)NAN, 3);
     json_number(j, "kbit_s", st->kbit_s, 1);
-    json_counts(j, &st->counts);
+    json_int(j, "packets", (int64_t)st->counts.packets);
+    net_json_counts(j, &st->counts);
     json_close(j, '}');
 }
 
@@ -280,7 +203,7 @@ static bool progress(const struct takt_simulate_net_report *r, void *arg)
     const struct options *o = s->options;
     double at_s = r->virtual_hours * 3600, hours = o->hours > 0 ? o->hours : 1;
     s->stopped_by_user |= signals_ends(signals_next(&s->signals));
-    alarm(PATIENCE_S);
+    watchdog_feed();
     if (!o->quiet && at_s >= s->next_s) {
         int64_t now_ns = takt_now_ns();
         s->next_s = at_s + (hours * 36 > 60 ? hours * 36 : 60);
@@ -299,17 +222,22 @@ static void tell_scenario(const char *line, void *arg)
     fprintf(stderr, "%s\n", line);
 }
 
+/* Scenarios that are drawn from the seed. */
+static bool is_row(const struct net_simulation *s)
+{
+    return !s->cfg.options_count && !s->cfg.trace;
+}
+
 static int tell_end(const struct net_simulation *s, const struct takt_simulate_net_report *r,
                     int64_t took_ns)
 {
     const struct options *o = s->options;
-    bool is_row = !s->cfg.options_count && !s->cfg.trace;
     if (o->json)
         print_json(s, r, "summary", r->broken ? "broken" : s->stopped_by_user ? "user" : "done");
     if (r->broken) {
         fprintf(stderr, "takt: sim net: seed %llu scenario %llu at %.6f s: %s",
                 (unsigned long long)r->seed, (unsigned long long)r->scenario, r->time_s, r->text);
-        if (is_row)
+        if (is_row(s))
             fprintf(stderr, "; replay with: takt sim net --seed %llu --scenario %llu",
                     (unsigned long long)r->seed, (unsigned long long)r->scenario);
         fprintf(stderr, "\n");
@@ -318,6 +246,13 @@ static int tell_end(const struct net_simulation *s, const struct takt_simulate_n
     if (!o->json && !o->quiet)
         print_text(s, r, took_ns);
     return EXIT_OK;
+}
+
+static void where(uint64_t *scenario, uint64_t *at)
+{
+    double time_s;
+    takt_simulate_net_where(scenario, &time_s);
+    *at = (uint64_t)fmax(time_s, 0);
 }
 
 static int run_net(struct net_simulation *s)
@@ -334,10 +269,15 @@ static int run_net(struct net_simulation *s)
     s->cfg.arg = s;
     s->told_ns = takt_now_ns();
     signals_take(&s->signals);
-    watch_over(o->seed ? o->seed : 1);
+    watchdog_begin(&(struct watchdog){.command = "sim net",
+                                      .seed = o->seed ? o->seed : 1,
+                                      .where = where,
+                                      .before_at = " at ",
+                                      .after_at = " s",
+                                      .replays = is_row(s)});
     int64_t began_ns = takt_now_ns();
     int err = takt_simulate_net(&s->cfg, &r, &e);
-    alarm(0);
+    watchdog_end();
     int status = err < 0 ? complain(o, err == TAKT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED, "%s", e.text)
                          : tell_end(s, &r, takt_now_ns() - began_ns);
     signals_give_back(&s->signals);

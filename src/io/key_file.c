@@ -7,6 +7,7 @@
 #include "takt/key.h"
 
 #include "base/fail.h"
+#include "io/text_file.h"
 #include "wire/key.h"
 
 #include <errno.h>
@@ -30,19 +31,6 @@ static bool draw(struct takt_key *k)
     return got == sizeof k->bytes;
 }
 
-/* 0, or the errno of what failed. */
-static int write_all(int fd, const char *text, size_t bytes)
-{
-    while (bytes > 0) {
-        ssize_t n = write(fd, text, bytes);
-        if (n < 0 && errno != EINTR)
-            return errno;
-        text += n > 0 ? n : 0;
-        bytes -= n > 0 ? (size_t)n : 0;
-    }
-    return fsync(fd) < 0 && errno != EINVAL ? errno : 0;
-}
-
 int takt_key_new(const char *path, struct takt_error *e)
 {
     struct takt_key k;
@@ -58,7 +46,7 @@ int takt_key_new(const char *path, struct takt_error *e)
                                        : "");
     }
     takt_key_print(&k, text);
-    int why = write_all(fd, text, sizeof text);
+    int why = takt_text_put(fd, text, sizeof text);
     explicit_bzero(text, sizeof text);
     takt_key_wipe(&k);
     if (close(fd) < 0 && !why)

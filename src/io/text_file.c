@@ -36,8 +36,7 @@ int takt_text_read(const char *path, char *out, size_t room, struct takt_error *
     return (int)have;
 }
 
-/* 0, or the errno of what failed. */
-static int write_all(int fd, const char *text, size_t bytes)
+int takt_text_put(int fd, const char *text, size_t bytes)
 {
     while (bytes > 0) {
         ssize_t n = write(fd, text, bytes);
@@ -60,7 +59,7 @@ int takt_text_write(const char *path, const char *text, size_t bytes, bool is_se
         open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, is_secret ? 0600 : 0666);
     if (fd < 0)
         return takt_fail(e, TAKT_ERR_IO, errno, "cannot write %s", path);
-    int why = write_all(fd, text, bytes);
+    int why = takt_text_put(fd, text, bytes);
     if (close(fd) < 0 && !why)
         why = errno;
     if (!why && rename(beside, path) < 0)

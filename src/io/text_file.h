@@ -20,4 +20,7 @@ int takt_text_read(const char *path, char *out, size_t room, struct takt_error *
 int takt_text_write(const char *path, const char *text, size_t bytes, bool is_secret,
                     struct takt_error *e);
 
+/* Writes all of it and waits until it is on the disk. 0, or the errno of what failed. */
+int takt_text_put(int fd, const char *text, size_t bytes);
+
 #endif

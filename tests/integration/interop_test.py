@@ -22,12 +22,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import wav
-from program import (ENVIRONMENT, TAKT, check, equal, near, needs, run, test, tests_done,
+from program import (ENVIRONMENT, TAKT, check, equal, free_port, near, needs, run, test, tests_done,
                      unless_stalled)
 
 ROOT = os.path.abspath(sys.argv[2])
@@ -39,28 +38,9 @@ KEY = bytes(range(0x30, 0x30 + 30))  # of AES_CM_128_HMAC_SHA1_80, with its salt
 COARSE = 48       # samples in a step of an envelope
 BITS = {"L16": 16, "L24": 24}
 chance = random.Random(11)
-_ports = threading.Lock()
 
 
 # ---- Programs ------------------------------------------------------------------------------------
-
-
-def free_port():
-    """The first of four that nobody has, below those that the kernel gives away."""
-    with _ports:
-        for _ in range(100):
-            port = 2 * chance.randrange(10000, 16000)
-            sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
-            try:
-                for i, s in enumerate(sockets):
-                    s.bind(("127.0.0.1", port + i))
-                return port
-            except OSError:
-                continue
-            finally:
-                for s in sockets:
-                    s.close()
-    raise AssertionError("no free port")
 
 
 def until(holds, what, seconds=20):

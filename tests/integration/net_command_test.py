@@ -19,8 +19,8 @@ import time
 import xml.etree.ElementTree as tree
 
 import wav
-from program import (ENVIRONMENT, TAKT, Said, check, equal, near, needs, one_line, run, strict_json,
-                     test, tests_done, unless_stalled)
+from program import (ENVIRONMENT, TAKT, Said, check, equal, free_port, near, needs, one_line, run,
+                     strict_json, test, tests_done, unless_stalled)
 from screen import Screen
 
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -28,23 +28,6 @@ NET = {"latency_ms", "target_ms", "late_ratio", "lost_ratio", "repaired_ratio", 
        "drift_ppm", "packets", "kbit_s", "round_trip_ms"}
 ROOT = os.path.abspath(sys.argv[2])
 chance = random.Random(7)
-
-
-def free_port():
-    """The first of three that nobody has."""
-    for _ in range(100):
-        port = chance.randrange(20000, 60000)
-        sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
-        try:
-            for i, s in enumerate(sockets):
-                s.bind(("127.0.0.1", port + i))
-            return port
-        except OSError:
-            continue
-        finally:
-            for s in sockets:
-                s.close()
-    raise AssertionError("no free port")
 
 
 class Receiver:

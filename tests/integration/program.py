@@ -15,9 +15,12 @@ It fails at the first check that does not hold; one that checked nothing fails t
 """
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 
 TAKT = os.path.abspath(sys.argv[1])
@@ -28,6 +31,9 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if k == "TAKT_GUARD" or
                not k.startswith(("TAKT_", "LC_")) and k not in ("NO_COLOR", "TERM", "LANG")}
 ENVIRONMENT |= {"LC_ALL": "C.UTF-8", "TERM": "xterm", "PIPEWIRE_RUNTIME_DIR": "/nonexistent"}
 
+# Each test program has a row of its own, so that those that run side by side seldom meet.
+_ports = random.Random(os.path.basename(sys.argv[0]))
+_ports_lock = threading.Lock()
 _tests = []
 _checks = 0
 
@@ -116,6 +122,25 @@ def one_line(said):
     check(said.err.startswith("takt: ") and said.err.endswith("\n") and said.err.count("\n") == 1
           and said.err[:-1].isprintable(), f"{said.arguments}: not one clear line: {said.err!r}")
     return said.err
+
+
+def free_port(count=4):
+    """The first of so many UDP ports that nobody has, even, below those that the kernel gives
+    away."""
+    with _ports_lock:
+        for _ in range(100):
+            port = 2 * _ports.randrange(10000, 16000)
+            sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+            try:
+                for i, s in enumerate(sockets):
+                    s.bind(("127.0.0.1", port + i))
+                return port
+            except OSError:
+                continue
+            finally:
+                for s in sockets:
+                    s.close()
+    raise AssertionError("no free port")
 
 
 def needs(program):

@@ -7,8 +7,11 @@ import sys
 sys.dont_write_bytecode = True
 
 import json
+import re
+import signal
+import subprocess
 
-from program import check, equal, run, test, tests_done
+from program import ENVIRONMENT, TAKT, check, equal, run, test, tests_done
 
 
 @test
@@ -39,6 +42,21 @@ def one_scenario_is_the_same_alone():
 @test
 def hours_that_are_no_number_are_refused():
     run("sim", "--hours", "many", status=2)
+
+
+@test
+def a_crash_says_where_and_how_to_see_it_again():
+    for words, wanted in [(["sim"], r"step \d+: it went .*; replay with: takt sim --seed 1 --sc"),
+                          (["sim", "net"], r"at \d+ s: it went .*; replay with: takt sim net --s"),
+                          (["sim", "net", "--loss", "0.1"], r"at \d+ s: it went [^;]*$")]:
+        process = subprocess.Popen([TAKT, *words, "--seed", "1", "--hours", "100", "--json"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+        process.stdout.read(1)  # it is at work
+        process.send_signal(signal.SIGSEGV)
+        _, err = process.communicate(timeout=30)
+        equal(process.returncode, 1, words)
+        check(re.fullmatch(rf"takt: {' '.join(words[:2])}: seed 1 scenario \d+ {wanted}.*\n",
+                           err.decode()), err)
 
 
 tests_done()

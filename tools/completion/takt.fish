@@ -1,6 +1,9 @@
 # Completion of takt for fish. Verbs, options and devices are asked of takt itself, so that they are
 # those of the program that is installed.
 
+# Options with a value that nothing is offered for.
+set -g __takt_free -b --block -c --channels -t --time --seed --load --buffer --wait --hours --scenario --range --bins --target --notes --calibrate --ptime --bitrate --rotate --name --from --ttl --mix --late --max-latency --sender
+
 function __takt_verbs
     takt help 2>/dev/null | string replace -rf '^  takt ([a-z]+).*  +(\S.*)$' '$1\t$2'
 end
@@ -39,7 +42,7 @@ function __takt_after
 end
 
 function __takt_verb_is
-    contains -- (__takt_verb) $argv; and not __takt_after -i --in -o --out -f --format --latency --priority --fade --bypass -r --rate -b --block -c --channels -t --time --seed --blocks --load --html --png --buffer --wait --hours --scenario --size --hop --window --scale --range --bands --bins --average --mode --target --a4 --instrument --notes --calibrate --codec --red --repair --raw --dscp --sdp --key-file --passphrase-file --ptime --bitrate --rotate --name --from --ttl --mix --late --max-latency --sender
+    contains -- (__takt_verb) $argv; and not __takt_after $__takt_free -i --in -o --out -f --format --latency --priority --fade --bypass -r --rate --blocks --html --png --size --hop --window --scale --bands --average --mode --a4 --instrument --codec --red --repair --raw --dscp --sdp --key-file --passphrase-file
 end
 
 complete -c takt -n 'test (count (commandline -opc)) -eq 1' -f -a '(__takt_verbs)'
@@ -72,4 +75,4 @@ complete -c takt -n '__takt_after --window' -f -a 'hann hamming blackman blackma
 complete -c takt -n '__takt_after --scale' -f -a 'log linear'
 complete -c takt -n '__takt_after --bands' -f -a 'third octave'
 complete -c takt -n '__takt_after --average' -f -a 'none max mean'
-complete -c takt -n '__takt_after -b --block -c --channels -t --time --seed --load --buffer --wait --hours --scenario --range --bins --target --notes --calibrate --ptime --bitrate --rotate --name --from --ttl --mix --late --max-latency --sender' -f
+complete -c takt -n '__takt_after $__takt_free' -f
