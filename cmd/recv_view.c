@@ -54,21 +54,23 @@ struct recv_parts recv_parts_of(const struct takt_recv_source *s)
 
 static const char *kind_name(enum takt_recv_event_kind kind)
 {
-    return kind == TAKT_RECV_BEGAN ? "began" : kind == TAKT_RECV_ENDED ? "ended" : "refused";
+    return kind == TAKT_RECV_BEGAN ? "began" : "ended";
 }
 
 static void json_event(const struct takt_recv_event *ev, double time_s)
 {
     struct json j = {.to = stdout};
-    bool is_source = ev->kind != TAKT_RECV_REFUSED;
+    bool is_source = ev->kind == TAKT_RECV_BEGAN || ev->kind == TAKT_RECV_ENDED;
+    bool is_warning = ev->kind == TAKT_RECV_WARNED;
     json_open(&j, NULL, '{');
-    json_string(&j, "type", is_source ? "source" : "refused");
+    json_string(&j, "type", is_source ? "source" : is_warning ? "warning" : "refused");
     json_number(&j, "time_s", time_s, 6);
     if (is_source) {
         json_string(&j, "event", kind_name(ev->kind));
         json_int(&j, "place", ev->place);
     }
-    json_int(&j, "ssrc", ev->ssrc);
+    if (!is_warning)
+        json_int(&j, "ssrc", ev->ssrc);
     json_string(&j, "text", ev->text);
     json_close(&j, '}');
     json_end_line(&j);
@@ -79,11 +81,11 @@ static void take_events(struct receiving *r, double time_s)
     const struct options *o = r->options;
     struct takt_recv_event ev;
     while (takt_recv_next(r->recv, &ev)) {
-        bool is_refused = ev.kind == TAKT_RECV_REFUSED;
+        bool is_refused = ev.kind == TAKT_RECV_REFUSED, is_warning = ev.kind == TAKT_RECV_WARNED;
         r->began += ev.kind == TAKT_RECV_BEGAN;
         r->ended += ev.kind == TAKT_RECV_ENDED;
         r->refused += is_refused;
-        if (!o->quiet || is_refused)
+        if (!o->quiet || is_refused || is_warning)
             session_tell(r->session, ev.text);
         if (o->json && !o->quiet)
             json_event(&ev, time_s);

@@ -162,8 +162,9 @@ TAKT_API void takt_recv_read_lateness(struct takt_recv *r, struct takt_hist *out
 enum takt_recv_event_kind {
     TAKT_RECV_BEGAN = 1, /* a source: text says what it is */
     TAKT_RECV_ENDED,     /* text says why */
-    TAKT_RECV_REFUSED    /* somebody is not heard: text says who and why, and what to do. Once a
+    TAKT_RECV_REFUSED,   /* somebody is not heard: text says who and why, and what to do. Once a
                           * reason until something else was heard, and at most every 10 s */
+    TAKT_RECV_WARNED     /* others can read the SDP's key: text says what to do */
 };
 
 struct takt_recv_event {

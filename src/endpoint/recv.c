@@ -140,6 +140,15 @@ static int start_thread(struct takt_recv *r, const struct takt_recv_cfg *c, uint
         &r->threads[i], e);
 }
 
+/* Nobody else writes events yet. */
+static void warn(struct takt_recv *r, const char *text)
+{
+    struct takt_recv_event event = {.kind = TAKT_RECV_WARNED, .time_ns = takt_now_ns()};
+    snprintf(event.text, sizeof event.text, "%s", text);
+    if (*text)
+        takt_message_ring_write(r->events, &event, sizeof event);
+}
+
 static int set_up(struct takt_recv *r, const struct takt_recv_cfg *c, struct takt_recv_plan *p,
                   struct takt_error *e)
 {
@@ -164,6 +173,7 @@ static int set_up(struct takt_recv *r, const struct takt_recv_cfg *c, struct tak
     if (err < 0)
         return err;
     takt_snapshot_write(r->shown, &r->now);
+    warn(r, p->warning);
     for (uint32_t i = 0; !err && i < 2; i++)
         err = start_thread(r, c, i, e);
     return err;

@@ -72,16 +72,28 @@ static int plan_formats(const struct takt_recv_cfg *c, struct takt_recv_plan *p,
 
 /* ---- The description ------------------------------------------------------------------------- */
 
-static int read_session(const char *path, struct takt_session *out, struct takt_error *e)
+static int read_session(const char *path, struct takt_session *out, unsigned *open_mode,
+                        struct takt_error *e)
 {
     char text[SDP_BYTES];
     struct takt_error why = {0};
-    int bytes = takt_text_read(path, text, sizeof text, e);
+    int bytes = takt_text_read(path, text, sizeof text, open_mode, e);
     int err = bytes < 0 ? bytes : takt_session_parse_sdp(text, (size_t)bytes, out, &why);
     explicit_bzero(text, sizeof text);
     if (bytes >= 0 && err < 0)
         return takt_fail(e, err, 0, "%s: %.150s", path, why.text);
     return err;
+}
+
+/* It plays all the same: such a file may have come from a program that knows no better. */
+static void warn_of_open(struct takt_recv_plan *p, const struct takt_session *s, const char *path,
+                         unsigned open_mode)
+{
+    if (s->has_key && open_mode)
+        snprintf(p->warning, sizeof p->warning,
+                 "%.75s has a key and is open to others (mode %o); chmod 600 it, and take a new "
+                 "key if anybody may have seen this one",
+                 path, open_mode);
 }
 
 static int take_session(struct takt_recv_plan *p, const struct takt_session *s, const char *path,
@@ -212,6 +224,7 @@ static int plan_chance(const struct takt_recv_cfg *c, struct takt_recv_plan *p,
 int takt_recv_plan(const struct takt_recv_cfg *c, struct takt_recv_plan *p, struct takt_error *e)
 {
     struct takt_session session = {.port = 0};
+    unsigned open_mode = 0;
     memset(p, 0, sizeof *p);
     int err = check_numbers(c, e);
     p->rate_hz = or_default(c->rate_hz, 48000);
@@ -226,9 +239,11 @@ int takt_recv_plan(const struct takt_recv_cfg *c, struct takt_recv_plan *p, stru
     if (!err)
         err = plan_formats(c, p, e);
     if (!err && c->sdp_path)
-        err = read_session(c->sdp_path, &session, e);
-    if (!err && c->sdp_path)
+        err = read_session(c->sdp_path, &session, &open_mode, e);
+    if (!err && c->sdp_path) {
+        warn_of_open(p, &session, c->sdp_path, open_mode);
         err = take_session(p, &session, c->sdp_path, c->key != NULL, e);
+    }
     if (!err)
         err = plan_at(c, c->sdp_path ? &session : NULL, p, e);
     if (!err)

@@ -19,6 +19,7 @@ struct takt_recv_plan {
         at[TAKT_ENDPOINT_PORTS]; /* RTP; then as far as there are ports: RTCP, repair */
     struct takt_address sender;
     uint32_t rate_hz, channels, frames_max;
+    char warning[200]; /* or "" */
 };
 
 /* Checks and fills in all of it, reads the SDP and looks names up. Errors: as takt_recv_create().

@@ -61,15 +61,14 @@ int takt_key_new(const char *path, struct takt_error *e)
 
 static int check_rights(const char *path, int fd, struct takt_error *e)
 {
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return takt_fail(e, TAKT_ERR_IO, errno, "%s", path);
-    if (st.st_mode & (S_IRWXG | S_IRWXO))
+    unsigned mode = 0;
+    int err = takt_text_open_mode(path, fd, &mode, e);
+    if (mode)
         return takt_fail(e, TAKT_ERR_IO, 0,
                          "%s is open to others (mode %o); chmod 600 it, and take a new key if "
                          "anybody may have seen this one",
-                         path, (unsigned)st.st_mode & 07777u);
-    return 0;
+                         path, mode);
+    return err;
 }
 
 /* Reads what there is up to `room` bytes; returns how many, or the error. */

@@ -9,14 +9,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int takt_text_read(const char *path, char *out, size_t room, struct takt_error *e)
+int takt_text_open_mode(const char *path, int fd, unsigned *open_mode, struct takt_error *e)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return takt_fail(e, TAKT_ERR_IO, errno, "%s", path);
+    *open_mode = st.st_mode & (S_IRWXG | S_IRWXO) ? (unsigned)st.st_mode & 07777u : 0;
+    return 0;
+}
+
+int takt_text_read(const char *path, char *out, size_t room, unsigned *open_mode,
+                   struct takt_error *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return takt_fail(e, errno == ENOENT ? TAKT_ERR_NOT_FOUND : TAKT_ERR_IO, errno,
                          "cannot read %s", path);
     size_t have = 0;
-    int why = 0;
+    int why = 0, err = open_mode ? takt_text_open_mode(path, fd, open_mode, e) : 0;
+    if (err < 0) {
+        close(fd);
+        return err;
+    }
     while (have < room) {
         ssize_t n = read(fd, out + have, room - have);
         if (n < 0 && errno == EINTR)

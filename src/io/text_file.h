@@ -10,9 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Reads up to room bytes and no NUL. Returns how many. Errors: TAKT_ERR_NOT_FOUND, TAKT_ERR_IO;
+/* Reads up to room bytes and no NUL. open_mode, if there: the file's permission bits where others
+ * than its owner have any, else 0. Returns how many. Errors: TAKT_ERR_NOT_FOUND, TAKT_ERR_IO;
  * TAKT_ERR_FULL: there are more. */
-int takt_text_read(const char *path, char *out, size_t room, struct takt_error *e);
+int takt_text_read(const char *path, char *out, size_t room, unsigned *open_mode,
+                   struct takt_error *e);
+/* That of an open file. 0, or TAKT_ERR_IO. */
+int takt_text_open_mode(const char *path, int fd, unsigned *open_mode, struct takt_error *e);
 
 /* Puts the text there: into a file beside it, which then takes its name. Only its owner may read
  * what is secret; the rest is as the umask has it. Returns 0. Errors: TAKT_ERR_IO, and path is as

@@ -339,6 +339,24 @@ def a_description_tells_others():
     equal(stat.S_IMODE(os.stat("s.sdp").st_mode), 0o600)
 
 
+@test
+def a_description_that_others_can_read_is_told_where_it_has_a_key():
+    def listen(name, mode):
+        os.chmod(name, mode)
+        port = free_port()
+        return run("recv", f"127.0.0.1:{port}", "--sdp", name, "-o", "null:", "-t", "0.5", "--json")
+
+    run("send", "127.0.0.1:9", "-i", "sim:voice", "-t", "0.2", "--sdp", "s.sdp", "--sdes", "-q")
+    run("send", "127.0.0.1:9", "-i", "sim:voice", "-t", "0.2", "--sdp", "x.sdp", "-q")
+    for mode in (0o644, 0o640, 0o606):
+        said = listen("s.sdp", mode)
+        check(f"(mode {mode:o}); chmod 600 it" in said.err and said.err.count("\n") == 1, said.err)
+        told = [l for l in said.lines() if l["type"] == "warning"]
+        equal([f"takt: {l['text']}\n" for l in told], [said.err])
+    equal(listen("s.sdp", 0o600).err, "")
+    equal(listen("x.sdp", 0o644).err, "")
+
+
 # ---- What is said --------------------------------------------------------------------------------
 
 

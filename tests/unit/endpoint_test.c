@@ -190,11 +190,11 @@ static void text_files_are_whole_or_as_before(void)
     CHECK_INT(takt_text_write(path, "second", 6, true, &e), 0);
     CHECK_INT(stat(path, &st), 0);
     CHECK_INT(st.st_mode & 0777, 0600);
-    CHECK_INT(takt_text_read(path, text, sizeof text, &e), 6);
+    CHECK_INT(takt_text_read(path, text, sizeof text, NULL, &e), 6);
     CHECK(!memcmp(text, "second", 6));
-    CHECK_INT(takt_text_read(path, text, 6, &e), 6);
-    CHECK_INT(takt_text_read(path, text, 5, &e), TAKT_ERR_FULL);
-    CHECK_INT(takt_text_read(path_of("none"), text, 5, &e), TAKT_ERR_NOT_FOUND);
+    CHECK_INT(takt_text_read(path, text, 6, NULL, &e), 6);
+    CHECK_INT(takt_text_read(path, text, 5, NULL, &e), TAKT_ERR_FULL);
+    CHECK_INT(takt_text_read(path_of("none"), text, 5, NULL, &e), TAKT_ERR_NOT_FOUND);
     CHECK_INT(takt_text_write("/nowhere/text", "x", 1, false, &e), TAKT_ERR_IO);
 }
 
