@@ -2,6 +2,7 @@
 
 #include "options.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -131,6 +132,9 @@ static int take_text(struct options *o, const char *name, const char *v, const c
 {
     if (!*v)
         return complain(o, EXIT_USAGE, "%s: it is empty", name);
+    for (const char *c = v; *c; c++)
+        if (iscntrl((unsigned char)*c))
+            return complain(o, EXIT_USAGE, "%s: there is a line break or the like in it", name);
     *to = v;
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "send.h"
 #include "verbs.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -157,6 +158,8 @@ static int prepare(struct options *o, struct session *s)
             choose_rate(o, s, source);
         return status;
     }
+    if (fcntl(STDIN_FILENO, F_GETFD) < 0)
+        return complain(o, EXIT_FAILED, "-i -: stdin is closed; put a program or a file before it");
     if (isatty(STDIN_FILENO))
         return complain(
             o, EXIT_USAGE,
@@ -184,6 +187,9 @@ int verb_send(struct options *o)
         status = prepare(o, &session);
     if (!status)
         status = net_key_read(o, &key, &has_key);
+    if (!status && o->net.rotate_s > 0 && !has_key)
+        status =
+            complain(o, EXIT_USAGE, "--rotate: there is no key to change; add --key-file FILE");
     if (status)
         return status;
     struct sending s = {.options = o,

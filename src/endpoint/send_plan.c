@@ -143,6 +143,12 @@ static int plan_repair(const struct takt_send_cfg *c, struct takt_outlet_cfg *o,
 
 /* ---- Where they go --------------------------------------------------------------------------- */
 
+static bool is_for_all(const struct takt_address *a)
+{
+    return a->sock.any.sa_family == AF_INET &&
+           a->sock.ipv4.sin_addr.s_addr == htonl(INADDR_BROADCAST);
+}
+
 static int plan_destinations(const struct takt_send_cfg *c, struct takt_send_plan *p,
                              struct takt_error *e)
 {
@@ -154,6 +160,11 @@ static int plan_destinations(const struct takt_send_cfg *c, struct takt_send_pla
         int err = takt_address_parse(c->to[d], TAKT_NET_PORT, to, e);
         if (err < 0)
             return err;
+        if (is_for_all(to))
+            return takt_fail(e, TAKT_ERR_ARG, 0,
+                             "%.60s is everybody's address, which sound is not sent to; give a "
+                             "host, or a group such as 239.1.2.3",
+                             c->to[d]);
         if (takt_address_is_any(to))
             return takt_fail(e, TAKT_ERR_ARG, 0, "%.60s is nobody's address; give a host",
                              c->to[d]);

@@ -74,10 +74,9 @@ static int check_rights(const char *path, int fd, struct takt_error *e)
 /* Reads what there is up to `room` bytes; returns how many, or the error. */
 static int read_secret(const char *path, char *text, size_t room, struct takt_error *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = takt_text_open(path, e);
     if (fd < 0)
-        return takt_fail(e, errno == ENOENT ? TAKT_ERR_NOT_FOUND : TAKT_ERR_IO, errno,
-                         "cannot read %s", path);
+        return fd;
     int err = check_rights(path, fd, e);
     size_t have = 0;
     while (!err && have < room) {

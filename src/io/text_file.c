@@ -5,9 +5,43 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { PIPE_S = 5 };
+
+/* 0, or TAKT_ERR_IO: it is neither a file nor a pipe that brings something. */
+static int check_kind(const char *path, int fd, struct takt_error *e)
+{
+    struct stat st;
+    struct pollfd in = {.fd = fd, .events = POLLIN};
+    if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode))
+        return takt_fail(e, TAKT_ERR_IO, S_ISDIR(st.st_mode) ? EISDIR : errno, "cannot read %s",
+                         path);
+    if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+        return takt_fail(e, TAKT_ERR_IO, 0, "cannot read %s: it is not a plain file", path);
+    if (S_ISFIFO(st.st_mode) && poll(&in, 1, PIPE_S * 1000) == 0)
+        return takt_fail(e, TAKT_ERR_IO, 0, "cannot read %s: nothing came from this pipe for %d s",
+                         path, PIPE_S);
+    return 0;
+}
+
+int takt_text_open(const char *path, struct takt_error *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return takt_fail(e, errno == ENOENT ? TAKT_ERR_NOT_FOUND : TAKT_ERR_IO, errno,
+                         "cannot read %s", path);
+    int err = check_kind(path, fd, e);
+    if (err < 0) {
+        close(fd);
+        return err;
+    }
+    fcntl(fd, F_SETFL, O_RDONLY); /* waits for the rest */
+    return fd;
+}
 
 int takt_text_open_mode(const char *path, int fd, unsigned *open_mode, struct takt_error *e)
 {
@@ -21,10 +55,9 @@ int takt_text_open_mode(const char *path, int fd, unsigned *open_mode, struct ta
 int takt_text_read(const char *path, char *out, size_t room, unsigned *open_mode,
                    struct takt_error *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = takt_text_open(path, e);
     if (fd < 0)
-        return takt_fail(e, errno == ENOENT ? TAKT_ERR_NOT_FOUND : TAKT_ERR_IO, errno,
-                         "cannot read %s", path);
+        return fd;
     size_t have = 0;
     int why = 0, err = open_mode ? takt_text_open_mode(path, fd, open_mode, e) : 0;
     if (err < 0) {
@@ -66,6 +99,10 @@ int takt_text_write(const char *path, const char *text, size_t bytes, bool is_se
                     struct takt_error *e)
 {
     char beside[PATH_MAX];
+    struct stat there;
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode))
+        return takt_fail(e, TAKT_ERR_IO, S_ISDIR(there.st_mode) ? EISDIR : 0, "cannot write %s%s",
+                         path, S_ISDIR(there.st_mode) ? "" : ": it is not a plain file");
     int length = snprintf(beside, sizeof beside, "%s.%d.new", path, (int)getpid());
     if (length < 0 || (size_t)length >= sizeof beside)
         return takt_fail(e, TAKT_ERR_IO, ENAMETOOLONG, "cannot write %s", path);

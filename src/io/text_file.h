@@ -10,6 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Opens a file or a pipe to be read; waits some seconds at most for what a pipe brings, so that one
+ * that nobody writes to holds nobody up. Returns the descriptor. Errors: TAKT_ERR_NOT_FOUND,
+ * TAKT_ERR_IO, of a folder or a device, too. */
+int takt_text_open(const char *path, struct takt_error *e);
+
 /* Reads up to room bytes and no NUL. open_mode, if there: the file's permission bits where others
  * than its owner have any, else 0. Returns how many. Errors: TAKT_ERR_NOT_FOUND, TAKT_ERR_IO;
  * TAKT_ERR_FULL: there are more. */

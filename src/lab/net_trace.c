@@ -4,6 +4,7 @@
  * network has nothing to do with it.
  */
 #include "base/fail.h"
+#include "io/text_file.h"
 #include "lab/net_run.h"
 #include "wire/rtp.h"
 
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LINE_MAX_BYTES = 256, PAYLOAD_MAX = 1440, PAYLOAD_TYPE = 96, RATE_LEAST = 8000 };
 static const int64_t gap_most_ns = 3600 * (int64_t)1000000000;
@@ -179,9 +181,14 @@ int takt_lab_net_trace_read(const char *path, uint32_t rate_hz, struct takt_lab_
 {
     struct reading r = {.t = out, .path = path};
     *out = (struct takt_lab_net_trace){.rate_hz = rate_hz};
-    FILE *from = fopen(path, "re");
+    int fd = takt_text_open(path, e);
+    FILE *from = fd < 0 ? NULL : fdopen(fd, "r");
+    if (fd >= 0 && !from) {
+        takt_fail(e, TAKT_ERR_IO, errno, "cannot read %.100s", path);
+        close(fd);
+    }
     if (!from)
-        return takt_fail(e, TAKT_ERR_IO, errno, "%.100s: cannot open it", path);
+        return fd < 0 ? fd : TAKT_ERR_IO;
     int err = read_lines(&r, from, e);
     fclose(from);
     if (err >= 0) {

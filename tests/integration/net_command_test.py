@@ -132,6 +132,66 @@ def what_cannot_be_together_is_told():
 
 
 @test
+def what_is_no_file_is_told_and_left_as_it_is():
+    os.mkdir("folder")
+    os.mkfifo("pipe", 0o600)
+    os.symlink("/dev/null", "device")
+    send = ["send", "127.0.0.1:9", "-i", "sim:voice", "-t", "0.1"]
+    recv = ["recv", f"127.0.0.1:{free_port()}", "-o", "null:", "-t", "0.1"]
+    for name, reads, writes in [
+            ("folder", "Is a directory", "Is a directory"),
+            ("device", "it is not a plain file", "it is not a plain file"),
+            ("pipe", "nothing came from this pipe", "it is not a plain file"),
+            ("nosuch/file", "No such file", "No such file")]:
+        for arguments in ([*send, "--key-file", name], [*send, "--passphrase-file", name],
+                          [*recv, "--key-file", name], [*recv, "--sdp", name],
+                          ["key", "check", name], ["sim", "net", "--trace", name]):
+            if name != "pipe" or arguments[0] in ("key", "sim"):  # for seconds, each
+                check(f"{name}: {reads}" in one_line(run(*arguments, status=1)), arguments)
+        check(f"{name}: {writes}" in one_line(run(*send, "--sdp", name, status=1)), name)
+        one_line(run(*recv, "--html", name, status=1))
+        one_line(run("key", "new", name, status=1))
+    equal(os.readlink("device"), "/dev/null")
+    check(stat.S_ISCHR(os.stat("device").st_mode) and stat.S_ISFIFO(os.stat("pipe").st_mode),
+          "they are others now")
+
+
+@test
+def a_key_may_come_through_a_pipe():
+    make_key()
+    os.mkfifo("pipe", 0o600)
+    with subprocess.Popen(["sh", "-c", "sleep 0.5; cat k > pipe"]) as writer:
+        run("key", "check", "pipe")
+        equal(writer.wait(), 0)
+
+
+@test
+def what_makes_no_sense_is_told():
+    send = ["-i", "sim:voice", "-t", "0.1"]
+    for to, arguments, wanted in [
+            ("127.0.0.1:9", [*send, "--rotate", "60"], "add --key-file"),
+            ("127.0.0.1:9", [*send, "--name", "a\nb"], "--name: there is a line break"),
+            ("127.0.0.1:9", [*send, "--bitrate", "96k"], "choices of Opus"),
+            ("127.0.0.1:9", [*send, "--html", "x.html"], "no such option"),
+            ("255.255.255.255", [*send, "--plain"], "give a host"),
+            ("0.0.0.0", [*send, "--plain"], "give a host"),
+            ("127.0.0.1:0", send, "write 1 to 65535"), ("127.0.0.1:65534", send, "65533 or less"),
+            ("127.0.0.1:x", send, "write 1 to 65535"), ("", send, "write HOST:PORT"),
+            ("[::1", send, "write [::1]:5004"), ("::1:5004", send, "[::1]:5004")]:
+        check(wanted in one_line(run("send", to, *arguments, status=2)), (to, arguments))
+    for arguments in (["recv", "nosuch.invalid:5004", "-t", "0.1", "-o", "null:"],
+                      ["recv", "239.1.2.3%nosuch", "--plain", "-t", "0.1", "-o", "null:"],
+                      ["recv", "203.0.113.9:5004", "--plain", "-t", "0.1", "-o", "null:"],
+                      ["send", "nosuch.invalid", "--plain", *send],
+                      ["send", "127.0.0.1:9", "--from", "203.0.113.9", *send]):
+        one_line(run(*arguments, status=1))
+    shell = subprocess.run(["sh", "-c", '"$0" send 127.0.0.1:9 -i - <&-', TAKT], timeout=30,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    equal(shell.returncode, 1)
+    check("stdin is closed" in one_line(Said(["send", "<&-"], shell)), shell.stderr)
+
+
+@test
 def nothing_goes_beyond_this_machine_without_a_key():
     said = run("send", "192.0.2.1", "-i", "sim:voice", "-t", "0.1", "--sdp", "x.sdp", status=2)
     check("--plain" in said.err or "key" in said.err, said.err)
