@@ -7,10 +7,11 @@
  *
  * The floor is what no program can go below: a block to capture, a packet to fill, a block to play.
  * "latency_ms" is from a frame's capture to its conversion, by what both streams say of their
- * blocks. "wrong" counts the frames that are not the next one sent, from the first one heard on,
- * which are those that were resampled, too; "stalled" counts the blocks of either stream that the
- * machine kept from being in time, whose frames are lost by nobody's fault but its own, with the
- * wrong frames within a second of them in "wrong_stalled" instead.
+ * blocks. "wrong" counts the frames that are not the next one sent, from the end of
+ * the fade on that the first sound comes up with, which are those that were resampled, too;
+ * "stalled" counts the blocks of either stream that the machine kept from being in time, whose
+ * frames are lost by nobody's fault but its own, with the wrong frames within a second of them in
+ * "wrong_stalled" instead.
  *
  * "cpu_percent" is what all threads that sender and receiver have take of a core, and their calls
  * in both callbacks; "bare_percent" is what two threads take that do nothing but what no program
@@ -33,7 +34,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RATE = 48000, BLOCK = 64, BITS = 15, STEPS = 1 << BITS, RECORDS = 1 << 16 };
+enum {
+    RATE = 48000,
+    BLOCK = 64,
+    BITS = 15,
+    STEPS = 1 << BITS,
+    RECORDS = 1 << 16,
+    FADE = RATE / 200
+};
 static const double floor_ms = 1e3 * (2.0 * BLOCK / RATE) + 1, over_ms_max = 1, cpu_max = 3,
                     bare_max = 1.5;
 
@@ -50,7 +58,7 @@ struct bench {
 
     bool is_heard;
     uint64_t next;
-    uint64_t frames, wrong, wrong_stalled, silent;
+    uint64_t frames, wrong, wrong_stalled, silent, faded;
     double *latency_ms;
     size_t latencies, room;
     int64_t send_ns, recv_ns; /* in the calls */
@@ -101,8 +109,12 @@ static void look(struct bench *b, const struct takt_block *block)
     bool is_stalled = block->now_ns - atomic_load(&b->stalled_ns) < 1000000000;
     for (uint32_t i = 0; i < block->frames; i++) {
         uint64_t n = number_of(block->out[0][i], block->out[1][i]);
-        if (!b->is_heard && (n == 0 || n == UINT64_MAX)) {
+        if (!b->is_heard && (n == 0 || n == UINT64_MAX) && b->faded == 0) {
             b->silent++;
+            continue;
+        }
+        if (b->faded < FADE) {
+            b->faded++;
             continue;
         }
         bool is_next = !b->is_heard || n == b->next;

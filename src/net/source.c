@@ -11,6 +11,7 @@
 #include "net/source.h"
 
 #include "base/touched.h"
+#include "net/beat.h"
 #include "net/envelope.h"
 #include "net/follow.h"
 #include "net/jitter.h"
@@ -24,11 +25,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAIL_FRAMES = 128, FORMAT_RUN = 2, JUMP_RUN = 8, LEARN_PARTS = 4, LEARNT = 1024 };
+enum {
+    TAIL_FRAMES = 128,
+    FORMAT_RUN = 2,
+    JUMP_RUN = 8,
+    LEARN_PARTS = 4,
+    LEARNT = 1024,
+    RECENT = 64, /* packets, of which the beat is learned */
+    TIGHT_PART = 50
+};
 /* A source is listened to for so long before it is heard, which is as long as two blocks of 512
  * frames; and the delay begins so much above what it took to be in time then. */
 static const int64_t learn_ns = 20000000;
-static const double spare_ns = 0.9e6, least_spare_ns = 0.2e6;
+static const double spare_ns = 0.6e6, least_spare_ns = 0.2e6;
+/* Packets that are in time by less have lost their beat, if they are one in TIGHT_PART of those
+ * that came in so long. */
+static const double tight_ns = 0.1e6;
+static const int64_t tight_for_ns = 1000000000;
+static const double moving_most_s = 3; /* after which it is no move: the clocks differ */
 /* A delay that was found is changed where that is worth a wrong sample: when it could be so much
  * shorter, or when packets come too late. One that was asked for may be so far off. */
 static const double worth_ns = 1e6, worth_less_ns = 0.3e6, free_ns = 0.5e6, band_ns = 0.25e6;
@@ -86,6 +100,15 @@ struct takt_source {
     bool is_learning; /* what the path is like */
     int64_t first_ns; /* when the first packet came */
     struct slowest slowest[LEARN_PARTS];
+    struct slowest recent[RECENT]; /* packets, the newest at recents - 1, and round */
+    uint32_t recents;
+    struct takt_beat_pulls pulls; /* those to come; without a beat but while the line is copied */
+    uint32_t pull_frames;         /* of the newest pull */
+    bool is_even;                 /* and of the one before */
+    double saved_ns;              /* what the delay is shorter by, as packets keep their beat */
+    int64_t tight_from_ns;
+    uint32_t seen, tight;           /* packets since then; and of these, in time by little */
+    double moving_s;                /* for so long the line has not been copied */
     double peak_ns, peak_before_ns; /* the latest ones of now and of the time before */
     int64_t peak_from_ns;
     int64_t seq_first;      /* since it began anew */
@@ -222,6 +245,7 @@ static void restart(struct takt_source *s, const struct takt_net_packet *p, uint
     s->format_run = 0;
     s->has_newest = s->has_stray = s->is_pressed = s->is_out = false;
     s->jumps = 0;
+    s->saved_ns = 0;
     s->seq_newest = s->seq_first = p->seq;
     for (int i = 0; i < LEARNT; i++)
         s->learnt[i] = INT64_MIN;
@@ -249,6 +273,7 @@ void takt_source_begin(struct takt_source *s, const struct takt_net_packet *p)
     s->is_live = s->is_learning = true;
     s->first_ns = s->peak_from_ns = p->arrival_ns;
     memset(s->slowest, 0, sizeof s->slowest);
+    s->recents = 0;
     s->peak_ns = s->peak_before_ns = 0;
     s->pressed_at_ns = p->arrival_ns - calm_for_ns;
     s->ssrc = p->ssrc;
@@ -368,8 +393,66 @@ static void put(struct takt_source *s, const struct takt_net_packet *p, const st
                     heard_up_to(s));
 }
 
+/* What the beat of the newest packets saves of that delay; pulls: as they are with it. */
+static double saved_ns(const struct takt_source *s, const struct takt_beat_pulls *pulls,
+                       double delay_ns)
+{
+    struct takt_beat_packet packets[RECENT];
+    uint32_t count = s->recents < RECENT ? s->recents : RECENT;
+    if (codec_of(s)->rate_hz != s->cfg.rate_hz || s->cfg.latency_ms > 0)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct slowest *p = &s->recent[i];
+        int64_t due_ns = takt_envelope_due(&s->envelope, p->media);
+        packets[i] = (struct takt_beat_packet){p->media, (double)(p->arrival_ns - due_ns)};
+    }
+    return takt_beat_spared_ns(pulls, packets, count, delay_ns, spare_ns);
+}
+
+/* The longest delay: packets have to have room for as long as they wait. */
+static double most_ns(const struct takt_source *s)
+{
+    double most_ns = (s->cfg.latency_ms_max > 0 ? s->cfg.latency_ms_max : 1000) * 1e6;
+    double room_ns = (double)s->cfg.packets_max * s->frames_newest * 1e9 / codec_of(s)->rate_hz;
+    return fmax(0, fmin(most_ns, room_part * room_ns - s->ahead_ns));
+}
+
+/* The delay that covers packets whatever their beat. What the target wishes leaves rare packets
+ * late; where it is cheap these are covered as well. */
+static double any_beat_ns(const struct takt_source *s)
+{
+    double wish_ns = (double)takt_target_delay_ns(s->target);
+    double peak_ns = fmax(s->peak_ns, s->peak_before_ns);
+    bool is_cheap = peak_ns + above_ns <= wish_ns + comfort_ns;
+    double goal_ns = is_cheap ? fmax(wish_ns, peak_ns + above_ns) : wish_ns;
+    return fmin(goal_ns, most_ns(s));
+}
+
+/* One was too late, or nearly: it takes a longer delay, or another beat. */
+static void find_beat(struct takt_source *s)
+{
+    struct takt_beat_pulls pulls = s->pulls;
+    double delay_ns = any_beat_ns(s);
+    pulls.media += llround((s->delay_ns - delay_ns) * 1e-9 * pulls.rate_hz);
+    s->saved_ns = saved_ns(s, &pulls, delay_ns);
+}
+
+/* Whether packets that were to keep their beat do so no longer: what has come between may be a
+ * stall of either side, or clocks that differ after all. */
+static bool is_off_beat(struct takt_source *s, int64_t arrival_ns, double margin_ns)
+{
+    s->seen++;
+    s->tight += margin_ns < tight_ns;
+    if (arrival_ns - s->tight_from_ns < tight_for_ns && arrival_ns >= s->tight_from_ns)
+        return false;
+    bool is_off = s->tight * TIGHT_PART > s->seen;
+    s->tight_from_ns = arrival_ns;
+    s->seen = s->tight = 0;
+    return is_off;
+}
+
 /* The latest one of the last minutes; and whether one was too late. */
-static void look_at_peaks(struct takt_source *s, int64_t arrival_ns, double late_ns)
+static void look_at_peaks(struct takt_source *s, int64_t arrival_ns, int64_t media, double late_ns)
 {
     if (arrival_ns - s->peak_from_ns > peak_for_ns || arrival_ns < s->peak_from_ns) {
         s->peak_from_ns = arrival_ns;
@@ -377,9 +460,14 @@ static void look_at_peaks(struct takt_source *s, int64_t arrival_ns, double late
         s->peak_ns = 0;
     }
     s->peak_ns = fmax(s->peak_ns, late_ns);
-    if (s->is_begun && late_ns > s->delay_ns) {
+    if (!s->is_begun)
+        return;
+    double margin_ns = s->delay_ns + takt_beat_slack_ns(&s->pulls, media) - late_ns;
+    bool is_off = s->saved_ns > 0 && is_off_beat(s, arrival_ns, margin_ns);
+    if (margin_ns < 0 || is_off) {
         s->is_pressed = true;
         s->pressed_at_ns = arrival_ns;
+        find_beat(s);
     }
 }
 
@@ -420,11 +508,12 @@ static void learn_late(struct takt_source *s, int64_t seq, int64_t arrival_ns, i
     takt_hist_record(&s->hist[TAKT_RECEIVER_LATENESS], (uint64_t)late_ns);
     if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
         return;
+    s->recent[s->recents++ % RECENT] = (struct slowest){true, arrival_ns, media};
     takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / codec_of(s)->rate_hz));
     if (s->is_learning)
         look_for_slowest(s, arrival_ns, media);
     else
-        look_at_peaks(s, arrival_ns, (double)late_ns);
+        look_at_peaks(s, arrival_ns, media, (double)late_ns);
 }
 
 /* The network's part in when it came. */
@@ -566,25 +655,12 @@ static double wanted(const struct takt_source *s, int64_t play_ns, int64_t near)
     return (late_ns - s->delay_ns - s->ahead_ns) * 1e-9 * codec_of(s)->rate_hz;
 }
 
-/* The longest delay: packets have to have room for as long as they wait. */
-static double most_ns(const struct takt_source *s)
-{
-    double most_ns = (s->cfg.latency_ms_max > 0 ? s->cfg.latency_ms_max : 1000) * 1e6;
-    double room_ns = (double)s->cfg.packets_max * s->frames_newest * 1e9 / codec_of(s)->rate_hz;
-    return fmax(0, fmin(most_ns, room_part * room_ns - s->ahead_ns));
-}
-
-/* The delay to come to. What the target wishes leaves rare packets late; where it is cheap these
- * are covered as well. */
+/* The delay to come to. */
 static double goal_ns(const struct takt_source *s)
 {
-    double wish_ns = (double)takt_target_delay_ns(s->target);
     if (s->cfg.latency_ms > 0 || s->is_learning)
-        return wish_ns;
-    double peak_ns = fmax(s->peak_ns, s->peak_before_ns);
-    bool is_cheap = peak_ns + above_ns <= wish_ns + comfort_ns;
-    double goal_ns = is_cheap ? fmax(wish_ns, peak_ns + above_ns) : wish_ns;
-    return fmin(goal_ns, most_ns(s));
+        return (double)takt_target_delay_ns(s->target);
+    return fmax(0, any_beat_ns(s) - s->saved_ns);
 }
 
 /* The delay that the first packets ask for. One of them that was later than all others is covered,
@@ -700,7 +776,15 @@ static void end_learning(struct takt_source *s, int64_t play_ns, int64_t ahead_n
     s->is_learning = false;
     s->peak_ns = delay_ns - spare_ns;
     if (!s->is_begun) {
-        begin_line(s, play_ns, ahead_ns, delay_ns);
+        struct takt_beat_pulls pulls = {s->media_newest, s->is_even ? s->pull_frames : 0,
+                                        codec_of(s)->rate_hz};
+        double late_ns = (double)(play_ns - takt_envelope_due(&s->envelope, s->media_newest));
+        pulls.media +=
+            (int64_t)floor((late_ns - delay_ns - (double)ahead_ns) * 1e-9 * pulls.rate_hz);
+        s->saved_ns = saved_ns(s, &pulls, delay_ns);
+        s->tight_from_ns = play_ns;
+        s->seen = s->tight = 0;
+        begin_line(s, play_ns, ahead_ns, delay_ns - s->saved_ns);
         return;
     }
     s->delay_ns += error_now(s, play_ns) / codec_of(s)->rate_hz * 1e9;
@@ -807,10 +891,39 @@ static bool is_due(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, dou
     return s->is_begun;
 }
 
+/* Where the next pull begins, if it is as long as this one and nothing moves. */
+static void note_beat(struct takt_source *s)
+{
+    const struct voice *v = &s->voice[s->format];
+    bool has_beat =
+        s->is_even && takt_follow_is_exact(v->follow) && codec_of(s)->rate_hz == s->cfg.rate_hz;
+    int64_t place = has_beat ? (int64_t)takt_follow_place(v->follow) : 0;
+    s->pulls = (struct takt_beat_pulls){place + takt_playout_shift(v->playout),
+                                        has_beat ? s->pull_frames : 0, codec_of(s)->rate_hz};
+}
+
+/* A line that is not copied, but by a move of ours that ends, follows a clock that differs: then
+ * the beat changes all the time, and the delay has to do without before it is too short. */
+static void keep_beat(struct takt_source *s, double dt_s)
+{
+    if (takt_follow_is_exact(s->voice[s->format].follow)) {
+        s->moving_s = 0;
+        return;
+    }
+    s->moving_s = s->moving_s > 0 || s->slides ? s->moving_s + dt_s : moving_most_s;
+    if (s->saved_ns == 0 || s->moving_s < moving_most_s)
+        return;
+    s->saved_ns = 0;
+    s->is_pressed = true;
+    s->pressed_at_ns = s->arrival_ns;
+}
+
 void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, float *const *out,
                       uint32_t frames)
 {
     fade_tail(s, out, frames);
+    s->is_even = frames == s->pull_frames;
+    s->pull_frames = frames;
     if (!s->is_live || !s->has_newest)
         return;
     struct voice *v = &s->voice[s->format];
@@ -831,6 +944,7 @@ void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, 
     s->slides = is_worth && may;
     double speed = s->slides ? slide(s, excess_ns, dt_s) : 0;
     takt_follow_steer(v->follow, error, speed, may, dt_s);
+    keep_beat(s, dt_s);
     stamp(s, play_ns);
     int64_t wish = is_free(s, excess_ns) ? lround(excess_ns * 1e-9 * rate) : 0;
     int64_t least = takt_playout_hidden(v->playout) - lround(hold_most_s * rate);
@@ -839,6 +953,7 @@ void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, 
                                       takt_follow_until(v->follow, frames), wish);
     s->delay_ns -= (double)moved / rate * 1e9;
     takt_follow_read(v->follow, v->playout, s->scratch, frames);
+    note_beat(s);
     mix_in(s, out, frames);
     s->next_play_ns = play_ns + (int64_t)(dt_s * 1e9 + 0.5);
 }
