@@ -87,9 +87,9 @@ static int take_repair(struct options *o, const char *name, const char *v)
     snprintf(data, sizeof data, "%.*s", (int)length, v);
     if (!is_auto && !is_off &&
         (length >= sizeof data || !v[length] || !read_whole(data, 1, 32, &k) ||
-         !read_whole(v + length + 1, 1, 8, &m)))
+         !read_whole(v + length + 1, 1, 12, &m)))
         return option_bad(o, name, v,
-                          "not auto, off or K+M, K up to 32 and M up to 8; try 8+2: of each 8 "
+                          "not auto, off or K+M, K up to 32 and M up to 12; try 8+2: of each 8 "
                           "packets 2 more");
     o->net.repair = is_auto ? TAKT_SEND_AUTO : is_off ? TAKT_SEND_OFF : TAKT_SEND_FIXED;
     o->net.repair_data = (uint32_t)k;

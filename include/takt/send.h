@@ -55,18 +55,20 @@ struct takt_send_cfg {
     double packet_ms;  /* PCM: any that fits 1440 bytes, default by block_frames; Opus: 2.5, 5, 10
                         * or 20, default 10 */
     uint32_t block_frames; /* that are written at once: a packet of PCM is as long, or an equal part
-                            * of that; default unknown, for packets of 1 ms or what fits */
+                            * of that, or several; default unknown, for 1 ms or what fits */
     uint32_t bit_rate;     /* Opus, 6000..510000; default libopus's choice */
     bool low_delay;        /* Opus at 10 and 20 ms: 4 ms less, and no FEC */
     bool no_fec;           /* Opus at 10 and 20 ms: never a coarse copy in the next packet */
 
     /* RED (RFC 2198), for packets up to 5 ms: older packets in each. Auto: where packets are lost
-     * and there is no repair, and where they overtake each other, which halves the delay */
+     * or overtake each other and there is no repair */
     enum takt_send_depth copies;
-    uint32_t copies_fixed;       /* with TAKT_SEND_FIXED, 1..3 */
-    enum takt_send_depth repair; /* Reed-Solomon packets: default auto for PCM, and for Opus off */
-    uint32_t repair_data;        /* with TAKT_SEND_FIXED: of so many packets, 1..32, */
-    uint32_t repair_fixed;       /* so many repair packets, 1..8 */
+    uint32_t copies_fixed; /* with TAKT_SEND_FIXED, 1..3 */
+    /* Reed-Solomon packets: default auto for PCM, and for Opus off. Auto: where packets are lost or
+     * overtake each other, which needs a third of the delay then */
+    enum takt_send_depth repair;
+    uint32_t repair_data;  /* with TAKT_SEND_FIXED: of so many packets, 1..32, */
+    uint32_t repair_fixed; /* so many repair packets, 1..12 */
 
     const struct takt_key *key; /* SRTP, AES-256-GCM; is copied */
     double rotate_s;            /* a new key of it so often, 1..86400, default 3600 */

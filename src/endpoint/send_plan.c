@@ -2,6 +2,7 @@
 
 #include "base/fail.h"
 #include "takt/time.h"
+#include "wire/red.h"
 #include "wire/srtp_key.h"
 
 #include <arpa/inet.h>
@@ -20,6 +21,7 @@ enum {
     TYPE_RED = 121,
     COPIES_MAX = 3,
     COPY_FRAMES_PER_S = 200, /* copies are of packets up to 5 ms */
+    PAYLOAD_BYTES = 1344,    /* by default; a key, repair and what tells of them need the rest */
     REPAIR_MAX = 12
 };
 
@@ -52,19 +54,35 @@ static uint32_t frames_by_block(uint32_t block, uint32_t rate_hz, uint32_t fit)
     return 0;
 }
 
+/* Older packets that shall be in each, where nothing else mends. */
+static uint32_t copies_wished(const struct takt_send_cfg *c)
+{
+    bool can_be = c->copies == TAKT_SEND_AUTO && c->repair == TAKT_SEND_OFF && !c->bare;
+    uint32_t copies = c->copies == TAKT_SEND_FIXED ? c->copies_fixed : can_be ? COPIES_MAX : 0;
+    return copies < COPIES_MAX ? copies : COPIES_MAX;
+}
+
+/* So many frames fit beside as many older ones of each of so many packets. */
+static uint32_t frames_that_fit(const struct takt_codec_format *f, uint32_t copies)
+{
+    struct takt_codec_format one = *f;
+    one.frames = 1;
+    uint32_t heads = copies * TAKT_RED_COPY_HEADER_BYTES + TAKT_RED_OWN_HEADER_BYTES;
+    uint32_t bytes = copies ? (PAYLOAD_BYTES - heads) / (copies + 1) : PAYLOAD_BYTES;
+    return bytes / (uint32_t)takt_codec_bytes_max(&one);
+}
+
 /* By the block of what is sent; else a millisecond of PCM, or as much of it as fits. */
-static uint32_t frames_default(const struct takt_codec_format *f, uint32_t block)
+static uint32_t frames_default(const struct takt_codec_format *f, const struct takt_send_cfg *c)
 {
     if (f->codec == TAKT_CODEC_OPUS)
         return f->rate_hz / 100;
-    struct takt_codec_format one = *f;
-    one.frames = 1;
-    uint32_t fit = (uint32_t)(TAKT_SENDER_PAYLOAD_BYTES_MAX / takt_codec_bytes_max(&one));
-    uint32_t wished = f->rate_hz / 1000, by_block = 0;
+    uint32_t fit = frames_that_fit(f, 0), wished = f->rate_hz / 1000, by_block = 0;
     if (fit == 0)
         return 1; /* the sender says that not one fits */
-    if (block > 0 && block < f->rate_hz)
-        by_block = frames_by_block(block, f->rate_hz, fit);
+    bool has_block = c->block_frames > 0 && c->block_frames < f->rate_hz;
+    for (uint32_t copies = copies_wished(c) + 1; has_block && !by_block && copies-- > 0;)
+        by_block = frames_by_block(c->block_frames, f->rate_hz, frames_that_fit(f, copies));
     return by_block ? by_block : fit < wished ? fit : wished;
 }
 
@@ -86,8 +104,8 @@ static int plan_format(const struct takt_send_cfg *c, struct takt_codec_format *
     if (c->packet_ms < 0 || !(c->packet_ms <= 1000))
         return takt_fail(e, TAKT_ERR_ARG, 0, "packets of %g ms: give 0.1 to 20 or so",
                          c->packet_ms);
-    f->frames = c->packet_ms > 0 ? (uint32_t)lrint(c->packet_ms * f->rate_hz / 1000)
-                                 : frames_default(f, c->block_frames);
+    f->frames =
+        c->packet_ms > 0 ? (uint32_t)lrint(c->packet_ms * f->rate_hz / 1000) : frames_default(f, c);
     f->frames = or_default(f->frames, 1);
     bool is_long = f->frames * 100 >= f->rate_hz;
     f->fec = f->codec == TAKT_CODEC_OPUS && is_long && !c->low_delay && !c->no_fec;

@@ -30,7 +30,7 @@ static const struct takt_simulate_net_info settings[] = {
     {"late", "SHARE", "how many packets may be late, 0.00001 to 0.5", false},
     {"lambda", "MS", "what a late packet costs, 10 to 1000000; 2000 by default", false},
     {"copies", "N", "of older packets in each, 0 to 3", false},
-    {"repair", "N", "repair packets to each block, 0 to 8", false},
+    {"repair", "N", "repair packets to each block, 0 to 12", false},
     {"encrypted", "yes|no", "no by default", false},
     {"sound", "steady|pauses", "steady by default", false},
 };
@@ -209,7 +209,7 @@ static bool read_setting(const char *name, const char *v, struct takt_lab_net_pl
     if (!strcmp(name, "copies"))
         return read_count(v, 0, 3, &p->copies);
     if (!strcmp(name, "repair"))
-        return read_count(v, 0, 8, &p->repair);
+        return read_count(v, 0, 12, &p->repair);
     if (!strcmp(name, "encrypted"))
         return read_word(v, "yes", "no", &p->is_encrypted);
     return read_word(v, "pauses", "steady", &p->has_pauses);

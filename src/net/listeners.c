@@ -1,7 +1,7 @@
 /*
  * Loss is counted over the packets between two reports of a listener, which is finer than the 1/256
- * that a report has for it. The worst listener's loss counts at once, and falls half the way with
- * each better report.
+ * that a report has for it. As much of the worst listener's loss as is sure counts at once, and the
+ * rest comes, and goes, half the way with each report.
  *
  * Of n copies beside each packet, n + 1 in a row must be lost before anything is missing. With loss
  * at random that is loss^(n + 1), and n is the least that brings it below 0.03 %.

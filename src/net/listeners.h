@@ -10,7 +10,8 @@
  *
  * Where packets overtake each other, the first of a packet and its copies is sooner than the
  * packet: three copies of it make a delay of a third do. Only then are they asked for, and not for
- * jitter in which the order is kept, which they would make worse.
+ * jitter in which the order is kept, which they would make worse. Repair packets do better; where
+ * there may be some, copies are not asked for at all.
  *
  * What comes is anybody's word. So the table is bounded, and who is in it stays until it has been
  * silent for 30 s; a round trip counts only from a report that was sent; and the advice stays

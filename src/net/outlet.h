@@ -62,8 +62,8 @@ struct takt_outlet_cfg {
     uint32_t mki_bytes;                   /* of srtp_key, 0..4 */
     double rotate_s;                      /* an epoch, 1..86400; default 3600 */
 
-    /* RED: as in struct takt_sender_cfg. Beside repair, copies_max is for packets that overtake
-     * each other. */
+    /* RED: as in struct takt_sender_cfg. Where there may be repair, copies are as many as `copies`
+     * says. */
     uint32_t copies, copies_max;
     bool follows_loss;
     size_t datagram_bytes_max; /* of RTP and repair; default 1452, which never breaks up on IPv4 or
@@ -71,10 +71,12 @@ struct takt_outlet_cfg {
                                 * with a note 48 */
 
     /* Repair: of each `repair_data` packets so many repair packets. With repair_max above
-     * repair_least, as many as the receivers' reports ask for: what keeps loss below 0.05 % where
-     * it can. repair_max 0: never any. */
-    uint32_t repair_least, repair_max; /* 0..8 */
-    uint32_t repair_data;              /* 1..32; default: as many packets as fill 5 ms, 3..6 */
+     * repair_least, as many as the receivers' reports ask for: what keeps loss below 0.006 %
+     * where it can, and what makes the delay short where packets overtake each other. repair_max 0:
+     * never any. */
+    uint32_t repair_least, repair_max; /* 0..12 */
+    uint32_t repair_data;              /* 1..32; default by the reports, as net/outlet_repair.h has
+                                        * it: 2 to 6 packets of 3 ms where they tell of nothing */
 };
 
 struct takt_outlet_stats {

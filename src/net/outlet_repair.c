@@ -9,9 +9,9 @@
  * and gets a few packets more.
  *
  * And where packets overtake each other, each is late by itself: of k + m, any k that have come are
- * enough, and the k-th of many comes much sooner than all of k. Six packets for one, or four times
- * as many as there are, take two thirds of what is late away; blocks are one or two packets then,
- * as these mend themselves alone (docs/decisions/0026).
+ * enough, and the k-th of many comes much sooner than all of k. So blocks are one to three packets
+ * then, and four times as many leave together when one is over, or six for one; that is a fifth of
+ * the delay that a packet alone needs (docs/decisions/0026).
  */
 #include "net/outlet_repair.h"
 

@@ -5,7 +5,7 @@
  *         for (uint32_t i = 0; i < r->block_repair; i++)
  *             send(takt_outlet_repair_write(r, i, note, out, sizeof out));
  *     takt_outlet_repair_end(r);
- *     takt_outlet_repair_follow(r, loss, spread, now_ns);       // what the receivers say
+ *     takt_outlet_repair_follow(r, loss, spread, overtakes, now_ns); // what the receivers say
  *
  * Thread: one at a time, all calls. RT: yes (wait-free), all calls but init and fini.
  */

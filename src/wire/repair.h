@@ -24,7 +24,7 @@
  *
  *     byte  0     1, the form that is described here
  *           1     k, how many packets the block has: 1..32
- *           2     m, how many repair packets are made of it: 1..8
+ *           2     m, how many repair packets are made of it: 1..12
  *           3     which of these it is: 0..m-1
  *           4..7  SSRC of the packets
  *           8..9  number of the block
@@ -32,7 +32,7 @@
  *          12..13 bytes of the symbol
  *          14..15 a check of all this and the symbol
  *          16..   the symbol: sum over the block's packets i = 0..k-1 of c * (symbol of packet i)
- *                 with c = y / (index + y), y = i + 8, in GF(2^8) modulo x^8+x^4+x^3+x^2+1
+ *                 with c = y / (index + y), y = i + 12, in GF(2^8) modulo x^8+x^4+x^3+x^2+1
  *
  * The symbol of a packet is as long as the packet, zeros follow up to the longest of the block:
  *

@@ -104,7 +104,7 @@ def bad_values_are_one_clear_line():
     for verb, option, value in [
             ("send", "--codec", "mp3"), ("send", "--ptime", "0"), ("send", "--ptime", "x"),
             ("send", "--bitrate", "1k"), ("send", "--red", "4"), ("send", "--repair", "8"),
-            ("send", "--repair", "8+9"), ("send", "--ttl", "256"), ("send", "--dscp", "64"),
+            ("send", "--repair", "8+13"), ("send", "--ttl", "256"), ("send", "--dscp", "64"),
             ("send", "--rotate", "0.5"), ("send", "--raw", "u8"), ("send", "--sdp", ""),
             ("recv", "--latency", "12"), ("recv", "--latency", "3s"), ("recv", "--late", "60%"),
             ("recv", "--max-latency", "0ms"), ("recv", "--mix", "17"), ("recv", "--format", "97")]:
@@ -514,6 +514,18 @@ def a_taken_port_is_one_line():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", port))
         one_line(run("recv", f"127.0.0.1:{port}", "-o", "x.wav", "-t", "1", status=1))
+
+
+@test
+def a_packet_is_a_block_or_an_equal_part_of_it():
+    for options, wanted in [
+            ([], "2.67"), (["-b", "64"], "1.33"), (["-b", "16"], "0.667"), (["-b", "480"], "5"),
+            (["-b", "480", "-c", "2"], "3.33"), (["-b", "1024"], "2.67"), (["--ptime", "1"], "1"),
+            (["-b", "128", "-c", "2", "--red", "3"], "0.667")]:
+        said = run("send", "127.0.0.1:9", "-i", "sim:voice", "-t", "0.1", *options)
+        check(f", {wanted} ms each, " in said.out, (options, said.out))
+    said = run("send", "127.0.0.1:9", "-i", "-", "--raw", "s16", "-c", "1", input=bytes(9600))
+    check(", 1 ms each, " in said.out, said.out)
 
 
 @test

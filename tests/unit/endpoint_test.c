@@ -248,6 +248,85 @@ static void a_failed_sender_leaves_no_description(void)
     CHECK(access(path, F_OK) < 0);
 }
 
+/* ---- Packets --------------------------------------------------------------------------------- */
+
+/* What a sender with these settings puts into a packet; 0: it was refused. */
+static uint32_t packet_frames_of(struct takt_send_cfg c)
+{
+    static const char *const to[] = {"127.0.0.1:9"};
+    struct takt_send_stats stats = {.packet_frames = 0};
+    struct takt_send *s;
+    c.to = to;
+    c.to_count = 1;
+    c.not_real_time = true;
+    if (takt_send_create(&c, &s, &e) == 0)
+        takt_send_read_stats(s, &stats);
+    else
+        fprintf(stderr, "# %s\n", e.text);
+    takt_send_destroy(s);
+    return stats.packet_frames;
+}
+
+/* Packets have 0.6 to 5 ms, and 1344 bytes of sound at most, since a key and repair need the rest.
+ * Within that: the longest equal part of a block, or the fewest blocks; 0 where there is neither.
+ */
+static uint32_t frames_by_block(uint32_t block, uint32_t rate_hz, uint32_t bytes)
+{
+    uint32_t least = rate_hz * 6 / 10000, most = rate_hz / 200, found = 0;
+    for (uint32_t n = least; n <= most && n * bytes <= 1344; n++)
+        if (block % n == 0 || (n % block == 0 && !found))
+            found = n;
+    return found;
+}
+
+static void packets_are_whole_blocks_or_equal_parts_of_them(void)
+{
+    static const uint32_t blocks[] = {16, 32, 64, 100, 127, 128, 256, 441, 512, 1024, 4096},
+                          rates[] = {8000, 44100, 48000, 192000};
+    bool has_key = has_openssl();
+    uint32_t by_block = 0;
+    for (size_t b = 0; b < sizeof blocks / sizeof *blocks; b++)
+        for (size_t r = 0; r < sizeof rates / sizeof *rates; r++)
+            for (uint32_t channels = 1; channels <= 8; channels++) {
+                struct takt_send_cfg c = {
+                    .rate_hz = rates[r], .channels = channels, .block_frames = blocks[b]};
+                uint32_t is = packet_frames_of(c);
+                uint32_t wanted = frames_by_block(blocks[b], rates[r], 3 * channels);
+                uint32_t fit = 1344 / (3 * channels), ms = rates[r] / 1000;
+                by_block += wanted > 0;
+                CHECK_INT(is, wanted ? wanted : fit < ms ? fit : ms);
+                CHECK(3 * channels * is <= 1440);
+                c.key = has_key && (b + r + channels) % 8 == 0 ? &key : NULL;
+                CHECK(!c.key || packet_frames_of(c) == is);
+            }
+    CHECK(by_block > 200);
+    /* As they are most often; and where nothing is known of blocks. */
+    CHECK_INT(packet_frames_of((struct takt_send_cfg){.block_frames = 64}), 64);
+    CHECK_INT(packet_frames_of((struct takt_send_cfg){.block_frames = 16}), 32);
+    CHECK_INT(packet_frames_of((struct takt_send_cfg){.block_frames = 480}), 160);
+    CHECK_INT(packet_frames_of((struct takt_send_cfg){.block_frames = 1024}), 128);
+    CHECK_INT(packet_frames_of((struct takt_send_cfg){.block_frames = 48001}), 48);
+    CHECK_INT(packet_frames_of((struct takt_send_cfg){.block_frames = 0}), 48);
+    CHECK_INT(packet_frames_of((struct takt_send_cfg){.block_frames = 64, .packet_ms = 2}), 96);
+}
+
+/* Where copies are what mends, packets are short enough to hold them. */
+static void packets_have_room_for_copies(void)
+{
+    struct takt_send_cfg c = {.block_frames = 128, .copies = TAKT_SEND_FIXED};
+    for (c.copies_fixed = 1; c.copies_fixed <= 3; c.copies_fixed++)
+        CHECK_INT(packet_frames_of(c), c.copies_fixed == 1 ? 64 : c.copies_fixed == 2 ? 64 : 32);
+    c.copies = TAKT_SEND_AUTO;
+    CHECK_INT(packet_frames_of(c), 128);
+    c.repair = TAKT_SEND_OFF;
+    CHECK_INT(packet_frames_of(c), 32);
+    c.copies = TAKT_SEND_OFF;
+    CHECK_INT(packet_frames_of(c), 128);
+    c = (struct takt_send_cfg){
+        .block_frames = 128, .channels = 8, .copies = TAKT_SEND_FIXED, .copies_fixed = 3};
+    CHECK_INT(packet_frames_of(c), 32); /* as if there were none, since not even one fits */
+}
+
 /* ---- Sound ----------------------------------------------------------------------------------- */
 
 struct pair {
@@ -523,6 +602,8 @@ int main(void)
     RUN(text_files_are_whole_or_as_before);
     RUN(a_description_is_understood);
     RUN(a_failed_sender_leaves_no_description);
+    RUN(packets_are_whole_blocks_or_equal_parts_of_them);
+    RUN(packets_have_room_for_copies);
     RUN(sound_comes_through_plain);
     RUN(an_end_is_not_concealed);
     RUN(sound_comes_through_encrypted);

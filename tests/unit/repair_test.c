@@ -218,7 +218,29 @@ static void any_k_of_a_large_block_bring_back_all(void)
     close_both();
 }
 
-/* All of a block is lost, and any k of its eight repair packets arrive. */
+/* Each byte of each repair packet, reckoned by the words of wire/repair.h. */
+static void repair_packet_is_the_sum_that_is_described(void)
+{
+    struct takt_random r = takt_random_seed(19);
+    CHECK(open_both(200));
+    CHECK_INT(TAKT_REPAIR_MAX, 12);
+    CHECK(make_block(&r, TAKT_REPAIR_DATA_MAX, TAKT_REPAIR_MAX, 9, 100));
+    for (uint32_t index = 0; index < block.m; index++) {
+        uint32_t part = block.k + index;
+        const uint8_t *symbol = block.bytes[part] + TAKT_REPAIR_HEADER_BYTES;
+        for (size_t at = 12; at < block.size[part] - TAKT_REPAIR_HEADER_BYTES; at++) {
+            unsigned sum = 0;
+            for (uint32_t i = 0; i < block.k; i++) {
+                uint8_t y = (uint8_t)(i + 12), c = takt_field_divide(y, (uint8_t)(index ^ y));
+                sum ^= at < block.size[i] ? product(block.bytes[i][at], c) : 0;
+            }
+            CHECK_INT(symbol[at], sum);
+        }
+    }
+    close_both();
+}
+
+/* All of a block is lost, and any k of its twelve repair packets arrive. */
 static void repair_packets_alone_are_enough(void)
 {
     struct takt_random r = takt_random_seed(4);
@@ -339,7 +361,8 @@ static void sealed_repair_packet_keeps_to_the_limits(void)
 {
     static const struct {
         int at, value;
-    } wrong[] = {{0, 0}, {0, 2}, {1, 0}, {1, 33}, {2, 0}, {2, 9}, {3, 2}, {3, 8}, {12, 1}, {13, 0}};
+    } wrong[] = {{0, 0},  {0, 2}, {1, 0},  {1, 33}, {2, 0},
+                 {2, 13}, {3, 2}, {3, 12}, {12, 1}, {13, 0}};
     struct takt_random r = takt_random_seed(16);
     struct takt_repair parsed;
     CHECK(open_both(TAKT_REPAIR_PACKET_BYTES_MAX));
@@ -555,7 +578,7 @@ static void hopeless_blocks_make_room(void)
  * place of newer ones. */
 static void newest_blocks_are_kept(void)
 {
-    enum { ALL = 7, KEPT = 4 };
+    enum { ALL = 19, KEPT = 16 };
     static uint8_t last[ALL][ROOM];
     size_t bytes[ALL];
     struct takt_random r = takt_random_seed(18);
@@ -619,6 +642,7 @@ int main(void)
     RUN(field_add_is_what_multiply_says);
     RUN(any_k_of_a_small_block_bring_back_all);
     RUN(any_k_of_a_large_block_bring_back_all);
+    RUN(repair_packet_is_the_sum_that_is_described);
     RUN(repair_packets_alone_are_enough);
     RUN(stream_comes_back_across_blocks_and_the_wrap);
     RUN(copies_bring_back_nothing_more);
