@@ -17,7 +17,7 @@ enum { LOOKS_PER_S = 10, RAW_RATE_HZ = 48000, RAW_CHANNELS = 2 };
 /* ---- The callback ------------------------------------------------------------------------------
  */
 
-/* What the device lost is silence, so that what follows keeps its time. */
+/* What the device lost is a hole, so that what follows keeps its time. */
 static void write_lost(struct sending *s, uint64_t lost, int64_t until_ns)
 {
     int64_t at_ns = until_ns - (int64_t)((double)lost * 1e9 / s->rate_hz);

@@ -101,12 +101,12 @@ TAKT_API int takt_send_create(const struct takt_send_cfg *cfg, struct takt_send 
  * more. Thread: any. RT: no. */
 TAKT_API void takt_send_destroy(struct takt_send *s);
 
-/* A block of sound, or with NULL planes of silence: what a device lost has to be written, too, or
- * what follows is early. capture_ns: when its first frame was at the converter, CLOCK_MONOTONIC.
- * Returns false, and counts the frames as dropped, when the sending thread is 0.5 s behind.
- * Shape: planes[channels][frames], any number of frames.
- * Thread: one at a time. RT: yes (wait-free), with one named exception: takt_wake_rouse, a futex(2)
- * that does not block, made only while the sending thread sleeps. */
+/* A block of sound, or NULL planes for what a device lost, which has to be written, too, or what
+ * follows is early: a hole in time, that receivers conceal. capture_ns: when its first frame was at
+ * the converter, CLOCK_MONOTONIC. Returns false, and counts the frames as dropped, when the sending
+ * thread is 0.5 s behind. Shape: planes[channels][frames], any number of frames. Thread: one at a
+ * time. RT: yes (wait-free), with one named exception: takt_wake_rouse, a futex(2) that does not
+ * block, made only while the sending thread sleeps. */
 TAKT_API bool takt_send_write(struct takt_send *s, const float *const *planes, uint32_t frames,
                               int64_t capture_ns);
 

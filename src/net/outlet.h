@@ -107,7 +107,7 @@ void takt_outlet_destroy(struct takt_outlet *o);
 /* As takt_sender_set_clock(). */
 void takt_outlet_set_clock(struct takt_outlet *o, int64_t unix_less_monotonic_ns);
 
-/* Frames of sound, or silence: as takt_sender_push(); and all that is due by now_ns: repair
+/* Frames of sound, or lost ones: as takt_sender_push(); and all that is due by now_ns: repair
  * packets, reports, descriptions. With 0 frames these alone. */
 void takt_outlet_push(struct takt_outlet *o, const float *const *planes, uint32_t frames,
                       int64_t capture_ns, int64_t now_ns, takt_outlet_emit *emit, void *arg);

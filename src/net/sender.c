@@ -300,8 +300,10 @@ static size_t choose_copies(const struct takt_sender *s)
     while (count < s->listeners.copies.level && count + 1 < s->encoded) {
         const struct payload *older = payload_back(s, count + 1);
         bytes += TAKT_RED_COPY_HEADER_BYTES + older->bytes;
+        uint32_t offset = own->timestamp - older->timestamp;
+        bool follows = offset == (count + 1) * s->ticks; /* nothing was lost between */
         if (bytes > s->payload_room || older->bytes > TAKT_RED_BYTES_MAX ||
-            own->timestamp - older->timestamp > TAKT_RED_OFFSET_MAX)
+            offset > TAKT_RED_OFFSET_MAX || !follows)
             break;
         count++;
     }
@@ -441,6 +443,11 @@ int takt_sender_push(struct takt_sender *s, const float *const *planes, uint32_t
                 s->ready[c] = planes[c] + at;
             packets += send_ready(s, emit, arg);
             at += f->frames;
+            continue;
+        }
+        if (!planes && s->filled == 0 && left >= f->frames) { /* nobody has these */
+            s->timestamp += left / f->frames * s->ticks;
+            at += left / f->frames * f->frames;
             continue;
         }
         uint32_t taken = left < missing ? left : missing;

@@ -76,8 +76,9 @@ void takt_sender_set_clock(struct takt_sender *s, int64_t unix_less_monotonic_ns
 typedef void takt_sender_emit(void *arg, uint8_t *packet, size_t bytes);
 
 /* Takes a block, and hands out the packets that are full. What the device has lost has to be
- * pushed, too, as silence: timestamps count what is pushed.
- * Shape: planes[channels][frames], or NULL for silence. capture_ns: of the first frame. Returns how
+ * pushed, too, with NULL planes: timestamps count what is pushed. No packet goes out for a whole
+ * packet of it, since it would be late by all that was lost, and say so of the path.
+ * Shape: planes[channels][frames], or NULL. capture_ns: of the first frame. Returns how
  * many packets. A packet that cannot be encoded is left out and counted.
  * RT: yes (wait-free), O(frames), as far as emit and note are; for Opus see codec/codec.h. */
 int takt_sender_push(struct takt_sender *s, const float *const *planes, uint32_t frames,

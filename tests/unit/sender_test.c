@@ -406,31 +406,41 @@ static void settings_that_make_no_sense_are_refused(void)
     CHECK(strstr(e.text, "5 ms"));
 }
 
-/* Silence and what is left at the end. */
-static void silence_and_the_end_are_packets_like_others(void)
+/* What was lost ends the packet that has been begun, and begins the next one that there is sound
+ * for; no packets go out for what is between, and time goes on. What is left at the end is filled
+ * up. */
+static void lost_frames_are_a_hole_in_time(void)
 {
+    static const uint32_t at[] = {0, 4, 5};
     struct takt_sender_cfg c = pcm(TAKT_CODEC_L16, 2, 48);
+    c.copies = c.copies_max = 2;
+    c.packets.red_type = 99;
     struct takt_sender *s = open_sender(&c);
     CHECK(s);
     make_sound(8);
     first.count = 0;
     CHECK_INT(takt_sender_flush(s, catch, &first), 0);
     CHECK_INT(takt_sender_push(s, whole, 24, 0, catch, &first), 0);
-    CHECK_INT(takt_sender_push(s, NULL, 100, 0, catch, &first), 2);
+    CHECK_INT(takt_sender_push(s, NULL, 24 + 3 * 48 + 30, 0, catch, &first), 1);
     CHECK_INT(takt_sender_push(s, NULL, 0, 0, catch, &first), 0);
+    CHECK_INT(takt_sender_push(s, whole, 18 + 48 + 2, 0, catch, &first), 2);
     CHECK_INT(takt_sender_flush(s, catch, &first), 1);
     CHECK_INT(takt_sender_flush(s, catch, &first), 0);
-    CHECK_INT(first.count, 3);
+    CHECK_INT(first.count, 4);
     for (size_t i = 0; i < 3; i++) {
         struct takt_rtp p;
+        struct takt_red_block blocks[TAKT_RED_BLOCKS_MAX];
         CHECK_INT(takt_rtp_parse(first.data[i], first.bytes[i], &p), 0);
-        CHECK(p.timestamp == c.timestamp + 48 * i && p.payload_bytes == 48 * 4);
-        size_t loud = 0;
-        for (size_t k = 0; k < p.payload_bytes; k++)
-            loud += p.payload[k] != 0;
-        CHECK(i == 0 ? loud > 0 : loud == 0);
-        for (size_t k = 24 * 4; k < p.payload_bytes; k++)
-            CHECK(p.payload[k] == 0);
+        CHECK(p.timestamp == c.timestamp + 48 * at[i] && p.seq == (uint16_t)(c.seq + i));
+        int count = p.payload_type == 99
+                        ? takt_red_parse(p.payload, p.payload_bytes, blocks, TAKT_RED_BLOCKS_MAX)
+                        : 1;
+        CHECK_INT(count, i == 2 ? 2 : 1); /* copies never reach over the hole */
+        const uint8_t *own = count > 1 ? blocks[1].data : p.payload;
+        size_t quiet_from = i == 0 ? 24 * 4 : 0, quiet_to = i == 0 ? 48 * 4 : i == 1 ? 30 * 4 : 0;
+        for (size_t k = quiet_from; k < quiet_to; k++)
+            CHECK(own[k] == 0);
+        CHECK(own[i == 1 ? 30 * 4 + 1 : 1] != 0);
     }
     takt_sender_destroy(s);
 }
@@ -578,7 +588,8 @@ static void round_trip_is_found(void)
     struct takt_sender *s = open_sender(&c);
     struct takt_sender_receiver heard;
     CHECK(s);
-    takt_sender_push(s, NULL, 48, 0, ignore, NULL);
+    make_sound(8);
+    takt_sender_push(s, whole, 48, 0, ignore, NULL);
     struct says x = {.ssrc = 1, .about = c.ssrc, .last_sr = 12345, .reception.jitter = 480};
     CHECK_INT(tell(s, &x, 0), 0);
     CHECK_INT(takt_sender_read_receivers(s, &heard, 1), 1);
@@ -922,7 +933,7 @@ int main(void)
     RUN(copies_are_the_payloads_before);
     RUN(packets_that_do_not_fit_are_refused);
     RUN(settings_that_make_no_sense_are_refused);
-    RUN(silence_and_the_end_are_packets_like_others);
+    RUN(lost_frames_are_a_hole_in_time);
     RUN(report_says_what_was_sent_and_when);
     RUN(bye_ends_the_stream);
     RUN(round_trip_is_found);
