@@ -106,6 +106,7 @@ struct takt_source {
     uint32_t pull_frames;         /* of the newest pull */
     bool is_even;                 /* and of the one before */
     double saved_ns;              /* what the delay is shorter by, as packets keep their beat */
+    bool wants_beat;              /* to be found anew */
     int64_t tight_from_ns;
     uint32_t seen, tight;           /* packets since then; and of these, in time by little */
     double moving_s;                /* for so long the line has not been copied */
@@ -246,6 +247,7 @@ static void restart(struct takt_source *s, const struct takt_net_packet *p, uint
     s->has_newest = s->has_stray = s->is_pressed = s->is_out = false;
     s->jumps = 0;
     s->saved_ns = 0;
+    s->wants_beat = false;
     s->seq_newest = s->seq_first = p->seq;
     for (int i = 0; i < LEARNT; i++)
         s->learnt[i] = INT64_MIN;
@@ -428,13 +430,15 @@ static double any_beat_ns(const struct takt_source *s)
     return fmin(goal_ns, most_ns(s));
 }
 
-/* One was too late, or nearly: it takes a longer delay, or another beat. */
+/* One was too late, or nearly: it takes a longer delay, or another beat. That is work, so it is
+ * done once a pull, however many were. */
 static void find_beat(struct takt_source *s)
 {
     struct takt_beat_pulls pulls = s->pulls;
     double delay_ns = any_beat_ns(s);
     pulls.media += llround((s->delay_ns - delay_ns) * 1e-9 * pulls.rate_hz);
     s->saved_ns = saved_ns(s, &pulls, delay_ns);
+    s->wants_beat = false;
 }
 
 /* Whether packets that were to keep their beat do so no longer: what has come between may be a
@@ -467,7 +471,7 @@ static void look_at_peaks(struct takt_source *s, int64_t arrival_ns, int64_t med
     if (margin_ns < 0 || is_off) {
         s->is_pressed = true;
         s->pressed_at_ns = arrival_ns;
-        find_beat(s);
+        s->wants_beat = true;
     }
 }
 
@@ -938,6 +942,8 @@ void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, 
     double error = find_place(s, play_ns);
     s->error = error;
     s->is_pressed = s->is_pressed && s->arrival_ns - s->pressed_at_ns < pressed_for_ns;
+    if (s->wants_beat)
+        find_beat(s);
     double excess_ns = s->delay_ns - goal_ns(s);
     bool is_worth = is_worth_it(s, excess_ns), may = may_glide(s, frames);
     s->waited_s = may || !is_worth ? 0 : s->waited_s + dt_s;
