@@ -32,10 +32,17 @@ struct takt_beat_packet {
  * where pulls have no beat. RT: yes, O(1). */
 double takt_beat_slack_ns(const struct takt_beat_pulls *p, int64_t media);
 
-/* By how much shorter than delay_ns the delay may be, so that these packets, if they come spare_ns
- * later than they did or delay_ns late, whichever is less, are in time still. p: the pulls at
- * delay_ns. At least 0, and less than a pull. RT: yes, O(count^2). */
+/* How many places in a pull packets come to have that follow each other: after so many it is the
+ * first one's again. Both above 0. RT: yes, O(1). */
+uint32_t takt_beat_places(uint32_t pull_frames, uint32_t packet_frames);
+
+/* By how much shorter than delay_ns the delay may be, so that packets like these, if they come
+ * spare_ns later than they did or delay_ns late, whichever is less, are in time still. p: the pulls
+ * at delay_ns; packet_frames: how long packets are. Places in a pull that packets of this length
+ * come to have, and none of these had, are those of the latest of these. At least 0, and less than
+ * a pull; 0 where packets come to have more than 64 places. RT: yes, O(count + places^2). */
 double takt_beat_spared_ns(const struct takt_beat_pulls *p, const struct takt_beat_packet *packets,
-                           uint32_t count, double delay_ns, double spare_ns);
+                           uint32_t count, uint32_t packet_frames, double delay_ns,
+                           double spare_ns);
 
 #endif

@@ -110,6 +110,7 @@ struct takt_source {
     int64_t tight_from_ns;
     uint32_t seen, tight;           /* packets since then; and of these, in time by little */
     double moving_s;                /* for so long the line has not been copied */
+    bool is_tight;                  /* so it was in the last second */
     double peak_ns, peak_before_ns; /* the latest ones of now and of the time before */
     int64_t peak_from_ns;
     int64_t seq_first;      /* since it began anew */
@@ -247,7 +248,7 @@ static void restart(struct takt_source *s, const struct takt_net_packet *p, uint
     s->has_newest = s->has_stray = s->is_pressed = s->is_out = false;
     s->jumps = 0;
     s->saved_ns = 0;
-    s->wants_beat = false;
+    s->wants_beat = s->is_tight = false;
     s->seq_newest = s->seq_first = p->seq;
     for (int i = 0; i < LEARNT; i++)
         s->learnt[i] = INT64_MIN;
@@ -408,7 +409,7 @@ static double saved_ns(const struct takt_source *s, const struct takt_beat_pulls
         int64_t due_ns = takt_envelope_due(&s->envelope, p->media);
         packets[i] = (struct takt_beat_packet){p->media, (double)(p->arrival_ns - due_ns)};
     }
-    return takt_beat_spared_ns(pulls, packets, count, delay_ns, spare_ns);
+    return takt_beat_spared_ns(pulls, packets, count, s->frames_newest, delay_ns, spare_ns);
 }
 
 /* The longest delay: packets have to have room for as long as they wait. */
@@ -441,18 +442,18 @@ static void find_beat(struct takt_source *s)
     s->wants_beat = false;
 }
 
-/* Whether packets that were to keep their beat do so no longer: what has come between may be a
- * stall of either side, or clocks that differ after all. */
-static bool is_off_beat(struct takt_source *s, int64_t arrival_ns, double margin_ns)
+/* Whether some packets are in time by little, or not, again and again: no chance, but how the beats
+ * of both sides lie, be it after a stall of either or since the clocks differ. */
+static bool is_over_tight(struct takt_source *s, int64_t arrival_ns, double margin_ns)
 {
     s->seen++;
     s->tight += margin_ns < tight_ns;
     if (arrival_ns - s->tight_from_ns < tight_for_ns && arrival_ns >= s->tight_from_ns)
         return false;
-    bool is_off = s->tight * TIGHT_PART > s->seen;
+    s->is_tight = s->tight * TIGHT_PART > s->seen;
     s->tight_from_ns = arrival_ns;
     s->seen = s->tight = 0;
-    return is_off;
+    return s->is_tight;
 }
 
 /* The latest one of the last minutes; and whether one was too late. */
@@ -467,8 +468,7 @@ static void look_at_peaks(struct takt_source *s, int64_t arrival_ns, int64_t med
     if (!s->is_begun)
         return;
     double margin_ns = s->delay_ns + takt_beat_slack_ns(&s->pulls, media) - late_ns;
-    bool is_off = s->saved_ns > 0 && is_off_beat(s, arrival_ns, margin_ns);
-    if (margin_ns < 0 || is_off) {
+    if (is_over_tight(s, arrival_ns, margin_ns) || margin_ns < 0) {
         s->is_pressed = true;
         s->pressed_at_ns = arrival_ns;
         s->wants_beat = true;
@@ -668,7 +668,8 @@ static double goal_ns(const struct takt_source *s)
 }
 
 /* The delay that the first packets ask for. One of them that was later than all others is covered,
- * but says little about those to come. */
+ * but says little about those to come; unless packets of some places in a block have not come yet,
+ * one of which may be later still. */
 static double first_wish_ns(const struct takt_source *s)
 {
     double most_ns = 0, second_ns = 0;
@@ -682,7 +683,10 @@ static double first_wish_ns(const struct takt_source *s)
         most_ns = fmax(most_ns, late_ns);
         parts++;
     }
-    return fmax((parts < LEARN_PARTS ? most_ns : second_ns) + spare_ns, most_ns + least_spare_ns);
+    bool has_all = s->pull_frames && s->frames_newest &&
+                   s->recents >= takt_beat_places(s->pull_frames, s->frames_newest);
+    return fmax((parts < LEARN_PARTS ? most_ns : second_ns) + spare_ns,
+                most_ns + (has_all ? least_spare_ns : spare_ns));
 }
 
 /* The delay to begin with. */
@@ -813,7 +817,7 @@ static bool is_worth_it(const struct takt_source *s, double excess_ns)
     double less_ns =
         worth_less_ns + (is_exact ? TAKT_FOLLOW_AHEAD * 1e9 / codec_of(s)->rate_hz : 0);
     return excess_ns > 0 ? excess_ns > (is_calm ? worth_ns : less_ns)
-                         : s->is_pressed && -excess_ns > band_ns;
+                         : s->is_pressed && -excess_ns > (s->is_tight ? near_ns : band_ns);
 }
 
 /* Resampling reads ahead. To begin with it without a gap, what is ahead has to be there. */
