@@ -114,6 +114,13 @@ enum takt_next running_process(const struct takt_block *b, void *arg)
     return next;
 }
 
+void running_finished(uint64_t last_frame, void *arg)
+{
+    const struct running *r = arg;
+    (void)last_frame;
+    r->session->over(r->session->process_of);
+}
+
 /* The sound is on its way by then. What an analysis is given is what is heard. */
 void running_after(const struct takt_block *b, void *arg)
 {

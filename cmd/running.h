@@ -67,6 +67,7 @@ struct running {
 /* The stream's callback, and what it does behind the output; arg is the struct running. RT: yes. */
 enum takt_next running_process(const struct takt_block *b, void *arg);
 void running_after(const struct takt_block *b, void *arg);
+void running_finished(uint64_t last_frame, void *arg);
 
 /* One line on stderr, above the picture if one is standing. */
 void running_tell(struct running *r, const char *format, ...) __attribute__((format(printf, 2, 3)));

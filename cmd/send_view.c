@@ -25,13 +25,17 @@ void send_take(struct analysis *a, const void *event, double time_s)
     }
 }
 
-/* The sending thread shows what it does some times a second. */
+/* The last packet counts as well. The sending thread waits for nobody, so this is soon. */
 void send_finish(void *of)
 {
-    enum { SETTLE_MS = 100 };
+    enum { PATIENCE_MS = 1000 };
     struct sending *s = of;
-    takt_sleep_ms(SETTLE_MS);
+    takt_send_end(s->send); /* a stream that hangs has not said so */
     takt_send_read_stats(s->send, &s->now);
+    for (int i = 0; i < PATIENCE_MS && !s->now.ended; i++) {
+        takt_sleep_ms(1);
+        takt_send_read_stats(s->send, &s->now);
+    }
     s->session->no_summary |= s->raw && raw_in_is_empty(s->raw); /* of silence that nobody sent */
 }
 

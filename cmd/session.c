@@ -185,6 +185,7 @@ static int make(struct running *r)
     struct takt_error e;
     s->stream.process = running_process;
     s->stream.after = s->analysis_count ? running_after : NULL;
+    s->stream.finished = s->over ? running_finished : NULL;
     s->stream.arg = r;
     if (takt_stream_create(&s->stream, &r->stream, &e) < 0)
         return complain(s->options, e.code == TAKT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED, "%s",

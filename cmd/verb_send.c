@@ -51,7 +51,16 @@ static enum takt_next send_raw(const struct takt_block *b, uint32_t frames, void
     uint32_t count = is_over ? got : frames;
     if (count)
         takt_send_write(s->send, (const float *const *)b->out, count, at_ns);
+    if (is_over)
+        takt_send_end(s->send); /* the output, which is nothing, need not be over */
     return is_over ? TAKT_DRAIN : TAKT_CONTINUE;
+}
+
+/* What is left has to go out now: once the summary is written it would be too late to be heard. */
+static void send_over(void *of)
+{
+    struct sending *s = of;
+    takt_send_end(s->send);
 }
 
 /* ---- The analysis ------------------------------------------------------------------------------
@@ -222,6 +231,7 @@ int verb_send(struct options *o)
     session.out_name = to;
     session.process = s.from_stdin ? send_raw : send_block;
     session.process_of = &s;
+    session.over = send_over;
     session.finish = send_finish;
     session_attach(&session, &a);
     status = session_run(&session);

@@ -6,7 +6,8 @@
  *     ...
  *     takt_send_write(s, b->in, b->frames, b->in_first_ns);   // in the callback
  *     ...
- *     takt_send_destroy(s);                                   // says goodbye to the receivers
+ *     takt_send_end(s);                                       // behind the last block, at once
+ *     takt_send_destroy(s);
  *
  * The callback copies a block and wakes a thread, which encodes, encrypts and sends it
  * (docs/ARCHITECTURE.md, "Over the network"). Receivers that are takt need to be told nothing but
@@ -97,8 +98,7 @@ struct takt_send_cfg {
 TAKT_API int takt_send_create(const struct takt_send_cfg *cfg, struct takt_send **out,
                               struct takt_error *e);
 
-/* Sends what is left and a goodbye (RTCP BYE), and removes nothing. Takes NULL. Nobody writes any
- * more. Thread: any. RT: no. */
+/* As takt_send_end(), and waits for it; removes nothing. Takes NULL. Thread: any. RT: no. */
 TAKT_API void takt_send_destroy(struct takt_send *s);
 
 /* A block of sound, or NULL planes for what a device lost, which has to be written, too, or what
@@ -109,6 +109,12 @@ TAKT_API void takt_send_destroy(struct takt_send *s);
  * block, made only while the sending thread sleeps. */
 TAKT_API bool takt_send_write(struct takt_send *s, const float *const *planes, uint32_t frames,
                               int64_t capture_ns);
+
+/* The sound is over: what is left of it goes out, filled up with silence to a whole packet, and a
+ * goodbye (RTCP BYE) behind it. To be called as soon as that is known, since what is left is late
+ * soon. Nobody writes any more; figures can still be read. Twice is as good as once.
+ * Thread: any. RT: yes (wait-free), as takt_send_write(). */
+TAKT_API void takt_send_end(struct takt_send *s);
 
 /* One that reported within the last 30 s. */
 struct takt_send_listener {
@@ -137,6 +143,7 @@ struct takt_send_stats {
     uint32_t loss_percent;                        /* expected */
     uint32_t epoch;                               /* of the key */
     bool encrypted;
+    bool ended;        /* all is sent, and counted here: see takt_send_end() */
     double wake_us[2]; /* from write to sent: p50, p99 */
     double cpu_s;      /* that the threads used */
     uint32_t listeners_count;

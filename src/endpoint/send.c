@@ -83,6 +83,8 @@ struct takt_send {
 
     struct takt_message_ring *heard;
     struct takt_thread *threads[2];
+    _Atomic bool ends;  /* no more is written */
+    _Atomic bool ended; /* the goodbye is said */
     _Atomic bool quits;
     _Atomic int64_t cpu_ns[2];
     const char *codec;
@@ -127,6 +129,12 @@ bool takt_send_write(struct takt_send *s, const float *const *planes, uint32_t f
     }
     takt_wake_signal(&s->wake);
     return all;
+}
+
+void takt_send_end(struct takt_send *s)
+{
+    atomic_store(&s->ends, true);
+    takt_wake_signal(&s->wake);
 }
 
 /* ---- Out ------------------------------------------------------------------------------------- */
@@ -229,7 +237,7 @@ static void run_sending(void *arg)
 {
     struct takt_send *s = arg;
     s->window_ns = takt_now_ns();
-    while (!atomic_load(&s->quits)) {
+    while (!atomic_load(&s->ends)) {
         send_what_is_there(s);
         int64_t due_ns = takt_outlet_due_ns(s->outlet), latest_ns = takt_now_ns() + nap_ns;
         takt_wake_wait(&s->wake, due_ns < latest_ns ? due_ns : latest_ns);
@@ -238,6 +246,7 @@ static void run_sending(void *arg)
     takt_outlet_bye(s->outlet, takt_now_ns(), "the stream has ended", emit, s);
     flush(s);
     show(s, takt_now_ns());
+    atomic_store(&s->ended, true);
 }
 
 /* ---- What comes back ------------------------------------------------------------------------- */
@@ -386,7 +395,7 @@ void takt_send_destroy(struct takt_send *s)
     if (!s)
         return;
     atomic_store(&s->quits, true);
-    takt_wake_signal(&s->wake);
+    takt_send_end(s);
     if (s->udp)
         takt_udp_wake(s->udp);
     for (uint32_t i = 0; i < 2; i++)
@@ -423,6 +432,7 @@ void takt_send_read_stats(struct takt_send *s, struct takt_send_stats *out)
 {
     struct shown shown;
     struct takt_udp_stats udp;
+    bool ended = atomic_load(&s->ended); /* before the figures, which are of then or later */
     while (!takt_snapshot_read(s->shown, &shown))
         takt_sleep_ms(1);
     takt_udp_read_stats(s->udp, &udp);
@@ -449,6 +459,7 @@ void takt_send_read_stats(struct takt_send *s, struct takt_send_stats *out)
         .loss_percent = o->sender.loss_percent,
         .epoch = o->epoch,
         .encrypted = s->is_encrypted,
+        .ended = ended,
         .wake_us = {(double)takt_hist_quantile(&s->wake_ns, 0.5) * 1e-3,
                     (double)takt_hist_quantile(&s->wake_ns, 0.99) * 1e-3},
         .cpu_s = (double)(atomic_load(&s->cpu_ns[0]) + atomic_load(&s->cpu_ns[1])) * 1e-9};

@@ -48,6 +48,8 @@ enum {
 };
 static const int64_t ns_per_s = 1000000000, away_ns = 2000000000, held_ns = 1000000000;
 static const int64_t straggling_ns = 200000000;
+/* A goodbye comes by a port of its own, and may be read before the last packets are. */
+static const int64_t leaving_ns = 2000000;
 static const int64_t candidate_ns = 10000000000;
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -258,7 +260,7 @@ static void end_place(struct takt_inlet *in, struct takt_inlet_place *p, enum ta
 {
     in->cfg.end(in->cfg.arg, number_of(in, p), why); /* which still can be told whom it is of */
     p->is_live = false;
-    p->is_due = false;
+    p->is_due = p->is_leaving = false;
     if (p->sender.context)
         p->sender.context->has_place = false;
 }
@@ -803,10 +805,12 @@ static void hear_at_place(struct takt_inlet *in, struct takt_inlet_place *p,
             begin_anew(in, p, &line);
         }
     }
-    if (ends)
-        end_by_bye(in, p, d->arrival_ns);
-    else
+    if (!ends) {
         takt_inlet_report_soon(in, p, d->arrival_ns);
+    } else if (!p->is_leaving) {
+        p->is_leaving = true;
+        p->leaves_ns = d->arrival_ns + leaving_ns;
+    }
 }
 
 static void hear_candidate(struct takt_inlet *in, struct takt_inlet_candidate *c,
@@ -911,6 +915,8 @@ void takt_inlet_tick(struct takt_inlet *in, int64_t now_ns, takt_inlet_send *sen
 {
     for (uint32_t i = 0; i < in->cfg.sources_max; i++) {
         struct takt_inlet_place *p = &in->place[i];
+        if (p->is_live && p->is_leaving && now_ns >= p->leaves_ns)
+            end_by_bye(in, p, now_ns);
         if (p->is_live && now_ns - p->heard_ns >= in->silent_ns)
             end_place(in, p, TAKT_INLET_SILENT);
         if (p->is_live)
@@ -931,6 +937,7 @@ int64_t takt_inlet_due_ns(const struct takt_inlet *in)
         int64_t end_ns = p->heard_ns + in->silent_ns;
         due_ns = end_ns < due_ns ? end_ns : due_ns;
         due_ns = p->is_due && p->due_ns < due_ns ? p->due_ns : due_ns;
+        due_ns = p->is_leaving && p->leaves_ns < due_ns ? p->leaves_ns : due_ns;
     }
     return due_ns;
 }

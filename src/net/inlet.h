@@ -62,7 +62,7 @@ struct takt_inlet_datagram {
 };
 
 enum takt_inlet_ending {
-    TAKT_INLET_BYE,     /* it said so */
+    TAKT_INLET_BYE,     /* it said so, and what it sent before that has had 2 ms to come */
     TAKT_INLET_SILENT,  /* silent for cfg.silent_s */
     TAKT_INLET_REPLACED /* by another source, or by itself with another format */
 };

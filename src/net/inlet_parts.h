@@ -168,7 +168,9 @@ struct takt_inlet_place {
     int64_t due_ns;
     uint32_t reports;
     double report_bytes; /* smoothed */
-    bool has_gone;       /* the last one said that it ends, at gone_ns */
+    bool is_leaving;     /* it said that it ends, and does so at leaves_ns */
+    int64_t leaves_ns;
+    bool has_gone; /* the last one said that it ends, at gone_ns */
     uint32_t gone_ssrc;
     uint32_t gone_run; /* packets in order since then, and the next one's number */
     uint16_t gone_next;

@@ -459,12 +459,21 @@ int takt_sender_push(struct takt_sender *s, const float *const *planes, uint32_t
     return packets;
 }
 
+/* Silence behind the sound pushes out what the encoder still has of it. */
 int takt_sender_flush(struct takt_sender *s, takt_sender_emit *emit, void *arg)
 {
-    if (s->filled == 0)
-        return 0;
-    collect(s, NULL, 0, s->cfg.packets.format.frames - s->filled);
-    return send_collected(s, emit, arg);
+    uint32_t frames = s->cfg.packets.format.frames;
+    uint32_t left = s->has_begun || s->filled ? takt_encoder_delay_frames(s->encoder) : 0;
+    int packets = 0;
+    while (s->filled || left) {
+        uint32_t missing = frames - s->filled;
+        if (s->filled == 0)
+            s->first_ns = s->last_ns + frames_ns(s, frames);
+        collect(s, NULL, 0, missing);
+        left -= left < missing ? left : missing;
+        packets += send_collected(s, emit, arg);
+    }
+    return packets;
 }
 
 /* ---- Reports -----------------------------------------------------------------------------------

@@ -84,8 +84,8 @@ typedef void takt_sender_emit(void *arg, uint8_t *packet, size_t bytes);
 int takt_sender_push(struct takt_sender *s, const float *const *planes, uint32_t frames,
                      int64_t capture_ns, takt_sender_emit *emit, void *arg);
 
-/* Fills up the packet that has been begun with silence. Returns 1, or 0 when there is none.
- * RT: yes, as takt_sender_push(). */
+/* The sound ends here: what has been begun, and what Opus still looks ahead on, is filled up with
+ * silence. Returns how many packets. RT: yes, as takt_sender_push(). */
 int takt_sender_flush(struct takt_sender *s, takt_sender_emit *emit, void *arg);
 
 /* ---- Reports --------------------------------------------------------------------------------- */

@@ -268,6 +268,25 @@ def pcm_comes_through_sample_by_sample():
 
 
 @test
+def the_last_samples_come_through():
+    # 0.1 s and a part of a packet, in whole units of L16 and loud up to the end.
+    quiet = [(0,)] * 19200
+    loud = [(2**14 + chance.randrange(2**14),) for _ in range(4865)]
+    wav.write("in.wav", "s16", quiet + loud)
+
+    def listen():
+        sent, _ = over(free_port(), ["-i", "in.wav", "--codec", "L16", "--json"],
+                       ["-o", "out.wav", "--latency", "60ms", "-q"], "2")
+        net = sent.summary()["net"]
+        equal((net["frames"], net["packets"]), (24065, -(-24065 // 128)))
+        heard = [f[0] / 256 for f in wav.Read("out.wav").frames]
+        last = [f[0] for f in loud[-1000:]]
+        places = [i for i in range(len(heard)) if heard[i:i + 1000] == last]
+        check(len(places) == 1, f"the last 1000 frames are there {len(places)} times")
+    unless_stalled(listen)
+
+
+@test
 def opus_sounds_alike():
     tone = [(round(8000 * math.sin(2 * math.pi * 440 * i / 48000)),) for i in range(96000)]
     wav.write("in.wav", "s16", tone)

@@ -437,6 +437,16 @@ static void sound_comes_through_plain(void)
     open_pair(&p, (struct takt_send_cfg){.packet_ms = 1}, (struct takt_recv_cfg){.channels = 2});
     check_heard(&p);
     check_event(&p, TAKT_RECV_BEGAN, "L24, 48000 Hz, 2 channels, packets of 1 ms");
+    struct takt_send_stats sent = {.ended = false};
+    float tail[2] = {0};
+    takt_send_write(p.send, (const float *[]){tail, tail}, 1, takt_now_ns());
+    takt_send_end(p.send);
+    for (int ms = 0; ms < PATIENCE_MS && !sent.ended; ms++) {
+        takt_sleep_ms(1);
+        takt_send_read_stats(p.send, &sent);
+    }
+    CHECK(sent.ended);
+    CHECK_INT(sent.packets, p.sent / sent.packet_frames + 1); /* the last one frame long */
     takt_send_destroy(p.send);
     p.send = NULL;
     struct takt_recv_event event = {.kind = 0};

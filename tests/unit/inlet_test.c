@@ -127,6 +127,14 @@ static void send_line(struct rig *g, struct station *s)
     take(g, datagram, station_line(s, datagram));
 }
 
+/* A goodbye, and all that may have been sent before it. */
+static void send_bye(struct rig *g, struct station *s)
+{
+    take(g, datagram, station_rtcp(s, STATION_BYE, 0, datagram));
+    g->now_ns += 2 * (int64_t)MS;
+    takt_inlet_tick(g->in, g->now_ns, on_send, g);
+}
+
 /* n packets of 1 ms. */
 static void play(struct rig *g, struct station *s, int n)
 {
@@ -281,7 +289,7 @@ static void plain_rtcp_counts_only_from_the_host_of_the_packets(void)
     take_from(&g, datagram, station_rtcp(&a, STATION_BYE, 0, datagram), 1);
     CHECK_INT(g.ends, 0);
     CHECK_INT(counts_of(&g).foreign, 1);
-    take(&g, datagram, station_rtcp(&a, STATION_BYE, 0, datagram));
+    send_bye(&g, &a);
     CHECK(g.ends == 1 && g.why == TAKT_INLET_BYE);
     play(&g, &a, 10); /* what was still on its way */
     CHECK_INT(g.begins, 1);
@@ -725,13 +733,38 @@ static void bye_is_final(void)
     CHECK(open_rig(&g, (struct takt_inlet_cfg){.key = &key, .formats = &l16, .formats_count = 1}));
     CHECK(station_open(&a, STATION_KEYED, &key, 7, 99));
     play(&g, &a, 10);
-    take(&g, datagram, station_rtcp(&a, STATION_BYE, 0, datagram));
+    send_bye(&g, &a);
     CHECK(g.ends == 1 && g.why == TAKT_INLET_BYE);
     play(&g, &a, 10);
     CHECK_INT(g.begins, 1);
     CHECK_INT(counts_of(&g).replayed, 10);
     station_close(&a);
     CHECK(close_rig(&g));
+}
+
+/* RTCP has its own port, so that it may be read first. */
+static void goodbye_may_overtake_the_last_packets(void)
+{
+    for (int kind = STATION_PLAIN; kind <= STATION_SDES; kind++) {
+        struct takt_inlet_cfg cfg = {.formats = &l16, .formats_count = 1, .mki_bytes = 4};
+        CHECK(station_open(&a, (enum station_kind)kind, &key, 7, 99));
+        cfg.key = kind == STATION_KEYED ? &key : NULL;
+        cfg.srtp_key = kind == STATION_SDES ? &a.sdes : NULL;
+        CHECK(open_rig(&g, cfg));
+        play(&g, &a, 10);
+        take(&g, datagram, station_rtcp(&a, STATION_BYE, 0, datagram));
+        int64_t leaves_ns = takt_inlet_due_ns(g.in);
+        CHECK(leaves_ns > g.now_ns && leaves_ns <= g.now_ns + 2 * (int64_t)MS);
+        send_rtp(&g, &a);
+        send_rtp(&g, &a);
+        takt_inlet_tick(g.in, leaves_ns - 1, on_send, &g);
+        CHECK(g.packets == 12 && g.ends == 0);
+        takt_inlet_tick(g.in, leaves_ns, on_send, &g);
+        CHECK(g.packets == 12 && g.ends == 1 && g.why == TAKT_INLET_BYE);
+        CHECK(takt_inlet_due_ns(g.in) == INT64_MAX);
+        station_close(&a);
+        CHECK(close_rig(&g));
+    }
 }
 
 static void sdes_key_is_enough(void)
@@ -782,7 +815,7 @@ static void several_sources_have_places_of_their_own(void)
             takt_inlet_read(g.in, i, &state);
             CHECK(state.is_live && state.source.ssrc == 100 + 10 * i && state.packets == 100);
         }
-        take(&g, datagram, station_rtcp(&many[2], STATION_BYE, 0, datagram));
+        send_bye(&g, &many[2]);
         CHECK(!g.is_live[2] && g.ends == 1);
         for (int i = 0; i < 2; i++)
             send_rtp(&g, &many[4]);
@@ -1228,6 +1261,7 @@ int main(void)
     RUN(old_epochs_do_not_displace_new_ones);
     RUN(trials_are_bounded);
     RUN(bye_is_final);
+    RUN(goodbye_may_overtake_the_last_packets);
     RUN(sdes_key_is_enough);
     RUN(several_sources_have_places_of_their_own);
     RUN(repair_brings_back_what_was_lost);

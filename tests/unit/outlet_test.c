@@ -519,6 +519,83 @@ static void bye_sends_what_is_left_and_is_the_last(void)
     }
 }
 
+/* All that was pushed comes out of the last packet, and what Opus looks ahead on as well. */
+static void check_end(enum takt_codec codec, uint32_t rate_hz, uint32_t packet, bool low_delay,
+                      uint32_t frames)
+{
+    enum { MOST = 1 << 15, LOUD = 100 };
+    static float in[MOST], out[MOST + 2 * 5760];
+    struct takt_outlet_cfg c = pcm(packet);
+    c.packets.format = (struct takt_codec_format){.codec = codec,
+                                                  .rate_hz = rate_hz,
+                                                  .channels = 1,
+                                                  .frames = packet,
+                                                  .bit_rate = codec == TAKT_CODEC_OPUS ? 128000 : 0,
+                                                  .low_delay = low_delay};
+    c.packets.red_type = 0;
+    struct takt_outlet *o = open_outlet(&c);
+    struct takt_encoder *encoder;
+    struct takt_decoder *d;
+    CHECK(o && takt_encoder_create(&c.packets.format, &encoder, &e) == TAKT_OK);
+    CHECK(takt_decoder_create(&c.packets.format, packet, &d, &e) == TAKT_OK);
+    uint32_t behind = takt_encoder_delay_frames(encoder), got = 0;
+    for (uint32_t i = 0; i < frames; i++)
+        in[i] = i + LOUD < frames ? 0 : 0.5F * sinf(0.1F * (float)i);
+    first.count = 0;
+    for (uint32_t at = 0; at < frames; at += 64)
+        takt_outlet_push(o, (const float *[]){in + at}, frames - at < 64 ? frames - at : 64,
+                         begin_ns + at, begin_ns + at, catch, &first);
+    takt_outlet_bye(o, begin_ns + s_ns, NULL, catch, &first);
+    CHECK_INT(count_of(&first, TAKT_OUTLET_RTP), (frames + behind + packet - 1) / packet);
+    for (size_t i = 0; i < first.count; i++) {
+        struct takt_rtp p;
+        float *to[] = {out + got};
+        if (first.list[i].kind != TAKT_OUTLET_RTP)
+            continue;
+        CHECK_INT(takt_rtp_parse(first.list[i].data, first.list[i].bytes, &p), 0);
+        CHECK_INT(p.timestamp - c.timestamp,
+                  got * (codec == TAKT_CODEC_OPUS ? 48000 / rate_hz : 1));
+        got += (uint32_t)takt_decoder_decode(d, p.payload, p.payload_bytes, to, packet);
+    }
+    CHECK(got >= frames + behind && got < frames + behind + packet);
+    double sent = 0, came = 0;
+    for (uint32_t i = frames - LOUD; i < frames; i++) {
+        sent += pow((double)in[i], 2);
+        came += pow((double)out[i + behind], 2);
+        if (codec != TAKT_CODEC_OPUS)
+            CHECK_NEAR(out[i], in[i], 1e-4);
+    }
+    CHECK(came > 0.7 * sent && came < 1.4 * sent);
+    takt_encoder_destroy(encoder);
+    takt_decoder_destroy(d);
+    takt_outlet_destroy(o);
+}
+
+static bool has_opus(void)
+{
+    struct takt_encoder *encoder;
+    struct takt_codec_format f = {
+        .codec = TAKT_CODEC_OPUS, .rate_hz = 48000, .channels = 1, .frames = 480};
+    bool has = takt_encoder_create(&f, &encoder, NULL) == TAKT_OK;
+    takt_encoder_destroy(encoder);
+    return has;
+}
+
+static void bye_sends_the_sound_up_to_its_last_frame(void)
+{
+    for (uint32_t frames = 9600; frames < 9600 + 480; frames += 37) {
+        check_end(TAKT_CODEC_L16, 48000, 128, false, frames);
+        check_end(TAKT_CODEC_L24, 44100, 48, false, frames);
+    }
+    if (!has_opus())
+        SKIP("built without Opus");
+    for (uint32_t frames = 9600; frames < 9600 + 480; frames += 37) {
+        check_end(TAKT_CODEC_OPUS, 48000, 480, false, frames);
+        check_end(TAKT_CODEC_OPUS, 48000, 120, true, frames);
+        check_end(TAKT_CODEC_OPUS, 24000, 480, true, frames);
+    }
+}
+
 /* ---- Repair ------------------------------------------------------------------------------------
  */
 
@@ -1286,6 +1363,7 @@ int main(void)
     RUN(description_comes_first_and_on_time);
     RUN(what_is_due_goes_out_without_sound);
     RUN(bye_sends_what_is_left_and_is_the_last);
+    RUN(bye_sends_the_sound_up_to_its_last_frame);
     RUN(any_m_of_a_block_come_back);
     RUN(depth_is_the_least_that_will_do);
     RUN(depth_follows_the_reports);
