@@ -16,7 +16,8 @@
 
 enum {
     OPUS_STEP_PART = 400, /* of a second, 2.5 ms: what Opus conceals in */
-    FADE_PART = 400       /* how long the first sound of all takes to come up */
+    FADE_PART = 400,      /* how long the first sound of all takes to come up, */
+    END_PART = 200        /* and what stands in behind the last one to go down: 5 ms */
 };
 static const float silence_most = 3e-5f; /* -90 dB */
 
@@ -29,11 +30,12 @@ struct takt_playout {
     float *line[TAKT_CODEC_CHANNELS_MAX], *at[TAKT_CODEC_CHANNELS_MAX];
     int64_t from, head, shift;
     bool is_helped;
-    int64_t asked;  /* for help: up to where */
-    bool is_heard;  /* there was sound since it began */
-    int64_t hidden; /* for so many frames */
-    bool is_ended;  /* nothing of the sender is missing any more */
-    bool is_hidden; /* what is at the head stands in for what is not there */
+    int64_t asked;   /* for help: up to where */
+    bool is_heard;   /* there was sound since it began */
+    int64_t hidden;  /* for so many frames */
+    bool is_ended;   /* nothing of the sender is missing any more */
+    uint32_t ending; /* so many frames of what stands in behind its last one were turned down */
+    bool is_hidden;  /* what is at the head stands in for what is not there */
     struct takt_playout_counts counts;
 };
 
@@ -103,6 +105,7 @@ void takt_playout_begin(struct takt_playout *p, int64_t media)
     p->from = -TAKT_PLAYOUT_KEPT;
     p->head = p->asked = p->hidden = 0;
     p->shift = media;
+    p->ending = 0;
     p->is_heard = p->is_hidden = p->is_ended = false;
     p->counts = (struct takt_playout_counts){0};
     takt_decoder_reset(p->decoder);
@@ -197,7 +200,7 @@ static int64_t play(struct takt_playout *p, struct takt_jitter *j,
     p->counts.concealed_frames += p->is_heard ? (uint64_t)p->hidden : 0;
     p->is_heard = true;
     p->is_hidden = false;
-    p->hidden = 0;
+    p->hidden = p->ending = 0;
     p->head += frames;
     p->counts.heard_frames += frames;
     ask(p);
@@ -232,8 +235,25 @@ static uint32_t conceal_opus(struct takt_playout *p, float *const *planes, uint3
     return frames;
 }
 
-/* Nothing is there for the next frames; known: for how many at least. */
-static int64_t hide(struct takt_playout *p, uint32_t frames, int64_t known, int64_t wish)
+/* Nothing will come behind these frames: it is no loss that they could hide. */
+static void end_softly(struct takt_playout *p, float *const *planes, uint32_t frames)
+{
+    uint32_t most = p->format.rate_hz / END_PART, left = most - p->ending;
+    uint32_t n = frames < left ? frames : left;
+    for (uint32_t c = 0; c < p->format.channels; c++) {
+        for (uint32_t i = 0; i < n; i++) {
+            float x = (float)(left - i) / (float)most;
+            planes[c][i] *= x * x * (3 - 2 * x);
+        }
+        takt_silence(planes[c] + n, frames - n);
+    }
+    p->ending += n;
+}
+
+/* Nothing is there for the next frames; known: for how many at least; is_over: nor will there be.
+ */
+static int64_t hide(struct takt_playout *p, uint32_t frames, int64_t known, bool is_over,
+                    int64_t wish)
 {
     float *const *planes = at_head(p);
     if (!p->is_heard) {
@@ -246,6 +266,8 @@ static int64_t hide(struct takt_playout *p, uint32_t frames, int64_t known, int6
     } else {
         frames = conceal_opus(p, planes, frames);
     }
+    if (is_over)
+        end_softly(p, planes, frames);
     p->is_hidden = p->is_heard;
     p->hidden += frames;
     p->head += frames;
@@ -301,7 +323,7 @@ int64_t takt_playout_fill(struct takt_playout *p, struct takt_jitter *j, int64_t
             gap = q->at - media;
         if (q && repair(p, j, q, (uint32_t)within(q->at - media, 0, UINT32_MAX)))
             continue;
-        moved += hide(p, (uint32_t)gap, q ? q->at - media : 0, wish - moved);
+        moved += hide(p, (uint32_t)gap, q ? q->at - media : 0, p->is_ended && !q, wish - moved);
     }
     return moved;
 }

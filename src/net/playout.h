@@ -53,8 +53,8 @@ void takt_playout_destroy(struct takt_playout *p);
  * RT: yes (wait-free), O(frames_max). */
 void takt_playout_begin(struct takt_playout *p, int64_t media);
 
-/* The sender has ended: what stands in for sound after its last frame stands in for nothing, and is
- * not counted as concealed. RT: yes (wait-free), O(1). */
+/* The sender has ended: what stands in for sound after its last frame stands in for nothing. It is
+ * silent within 5 ms, and not counted as concealed. RT: yes (wait-free), O(1). */
 void takt_playout_end(struct takt_playout *p);
 
 /* From here on the line goes on `frames` frames further on; good sound fades in when it comes.

@@ -122,7 +122,8 @@ struct takt_source {
     bool is_pressed;
     int64_t pressed_at_ns; /* when one was late */
 
-    bool is_begun; /* plays */
+    bool has_ended; /* no packet of it comes any more */
+    bool is_begun;  /* plays */
     int64_t begun_ns;
     double delay_ns, ahead_ns, error;
     double shrunk_ns; /* how much shorter the delay has become while it was copied */
@@ -245,7 +246,7 @@ static void restart(struct takt_source *s, const struct takt_net_packet *p, uint
     cut(s);
     s->format = format;
     s->format_run = 0;
-    s->has_newest = s->has_stray = s->is_pressed = s->is_out = false;
+    s->has_newest = s->has_stray = s->is_pressed = s->is_out = s->has_ended = false;
     s->jumps = 0;
     s->saved_ns = 0;
     s->wants_beat = s->is_tight = false;
@@ -287,6 +288,7 @@ void takt_source_begin(struct takt_source *s, const struct takt_net_packet *p)
 
 void takt_source_end(struct takt_source *s)
 {
+    s->has_ended = true;
     for (uint32_t i = 0; i < s->cfg.formats_count; i++)
         takt_playout_end(s->voice[i].playout);
 }
@@ -705,6 +707,8 @@ static void begin_line(struct takt_source *s, int64_t play_ns, int64_t ahead_ns,
     s->ahead_ns = between_ns(s, ahead_ns);
     double from = floor(wanted(s, play_ns, s->media_newest));
     takt_playout_begin(v->playout, s->media_newest + (int64_t)from);
+    if (s->has_ended)
+        takt_playout_end(v->playout);
     s->next_play_ns = s->begun_ns = play_ns;
     s->shrunk_ns = s->waited_s = 0;
     s->slides = false;

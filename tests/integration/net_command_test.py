@@ -283,6 +283,9 @@ def the_last_samples_come_through():
         last = [f[0] for f in loud[-1000:]]
         places = [i for i in range(len(heard)) if heard[i:i + 1000] == last]
         check(len(places) == 1, f"the last 1000 frames are there {len(places)} times")
+        # What stands in behind the packet, which silence has filled up, is soon over.
+        behind = heard[places[0] + 1000:]
+        check(len(behind) > 4800 and not any(behind[128 + 240:]), "sound behind the end")
     unless_stalled(listen)
 
 

@@ -923,6 +923,74 @@ static void receiver_conceals_a_tone_so_that_nobody_hears(void)
     }
 }
 
+/* Pulls what is left of a sine that ends: it comes whole, what stands in behind it is silent soon
+ * and no click, and neither heard nor concealed. */
+static void check_end(struct rig *g)
+{
+    enum { MOST = 4800, SOON = 240 };
+    const double step_most = 0.5 * 2 * pi * 997 / 48000;
+    pull(g, 64);
+    struct takt_receiver_counts before = stats_of(g).counts;
+    int64_t m = frame_of_first(g), end = g->sent * g->packet;
+    double last = (double)g->out[0][63];
+    CHECK(m >= 0 && end - m > 64 && end - m < MOST);
+    g->is_cut = true;
+    takt_receiver_end(g->r);
+    m += 64;
+    int64_t left = end - m;
+    for (int i = 0; i < 2 * MOST / 64; i++) {
+        pull(g, 64);
+        for (int k = 0; k < 64; k++, m++) {
+            double x = (double)g->out[0][k];
+            if (m < end)
+                CHECK(g->out[0][k] == heard(g, m, 0));
+            if (m >= end + SOON)
+                CHECK(x == 0);
+            CHECK(fabs(x - last) <= 1.25 * step_most);
+            last = x;
+        }
+    }
+    struct takt_receiver_counts after = stats_of(g).counts;
+    CHECK_INT(after.concealed_frames, before.concealed_frames);
+    CHECK(after.heard_frames - before.heard_frames <= (uint64_t)left);
+    CHECK(after.heard_frames + 64 >= before.heard_frames + (uint64_t)left);
+}
+
+static void receiver_ends_softly_behind_the_last_frame(void)
+{
+    for (int is_helped = 0; is_helped <= 1; is_helped++)
+        for (int wait = 0; wait < 8; wait++) {
+            struct rig g;
+            CHECK(
+                open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 20, .is_helped = is_helped}));
+            g.sound = SINE;
+            pull_s(&g, 1);
+            for (int i = 0; i < wait; i++) {
+                pull(&g, 37);
+                while (takt_receiver_help(g.r))
+                    ;
+            }
+            check_end(&g);
+            close_rig(&g);
+        }
+}
+
+/* A sound that is over before its path is known is heard, and ends like any other. */
+static void receiver_ends_what_was_hardly_begun(void)
+{
+    struct rig g;
+    CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = 40}));
+    g.sound = SINE;
+    pull_s(&g, 0.018);
+    CHECK_INT(stats_of(&g).counts.heard_frames, 0);
+    g.is_cut = true;
+    takt_receiver_end(g.r);
+    pull_s(&g, 0.5);
+    CHECK(stats_of(&g).counts.heard_frames > 0);
+    CHECK_INT(stats_of(&g).counts.concealed_frames, 0);
+    close_rig(&g);
+}
+
 /* Two at a time are the sum of both; without mixing only the first is heard. */
 static void receiver_mixes_when_asked(void)
 {
@@ -1029,6 +1097,56 @@ static void receiver_plays_opus_through_loss(void)
             CHECK_NEAR(st.counts.lost, 4 * 4800 / frames[i], 2);
             CHECK(fec ? st.counts.repaired * 2 > st.counts.lost : !st.counts.repaired);
         }
+}
+
+static void receiver_ends_opus_softly(void)
+{
+    enum { PACKET = 480, SENT = 100, SOON = 240 };
+    struct takt_receiver_format f = {
+        .payload_type = 96,
+        .codec = {.codec = TAKT_CODEC_OPUS, .rate_hz = 48000, .channels = 1, .frames = PACKET}};
+    struct takt_receiver_cfg cfg = {
+        .formats = &f, .formats_count = 1, .channels = 1, .latency_ms = 40};
+    struct takt_encoder *encoder;
+    struct takt_receiver *r;
+    struct takt_receiver_stats st;
+    struct takt_error e;
+    uint8_t bytes[TAKT_OPUS_BYTES_MAX];
+    float in[PACKET], got[PACKET], *out = got, last = 0;
+    int64_t sounds = 0, silent = 0;
+    if (takt_encoder_create(&f.codec, &encoder, &e) < 0)
+        SKIP("built without Opus");
+    CHECK(takt_receiver_create(&cfg, &r, &e) == TAKT_OK);
+    for (int k = 0; k < 2 * SENT; k++) {
+        int64_t now_ns = START_NS + (int64_t)(k + 1) * PACKET * 1000000000 / 48000;
+        for (int i = 0; i < PACKET; i++)
+            in[i] = (float)(0.5 * sine(48000, (int64_t)k * PACKET + i));
+        int n = takt_encoder_encode(encoder, (const float *[]){in}, bytes, sizeof bytes);
+        struct takt_net_packet p = {.arrival_ns = now_ns,
+                                    .ssrc = 1,
+                                    .seq = (uint16_t)k,
+                                    .timestamp = (uint32_t)(k * PACKET),
+                                    .payload_type = 96,
+                                    .bytes = (uint16_t)(n > 0 ? n : 0),
+                                    .payload = bytes};
+        if (k < SENT)
+            takt_receiver_packet(r, &p);
+        if (k == SENT)
+            takt_receiver_end(r);
+        takt_receiver_pull(r, now_ns, now_ns + LEAD_NS, &out, PACKET);
+        for (int i = 0; i < PACKET; i++) {
+            CHECK(k < 10 || fabsf(got[i] - last) < 0.1F);
+            last = got[i];
+            silent = last == 0 ? silent + 1 : 0;
+            sounds += k >= SENT && last != 0;
+        }
+    }
+    takt_receiver_read_stats(r, &st);
+    CHECK_INT(st.counts.concealed_frames, 0);
+    /* A pull's length comes to the delay that was asked for. */
+    CHECK(silent > 40 * PACKET && sounds >= 50 * 48 && sounds <= 50 * 48 + SOON);
+    takt_receiver_destroy(r);
+    takt_encoder_destroy(encoder);
 }
 
 /* ---- What does not belong there -------------------------------------------------------------- */
@@ -1189,8 +1307,11 @@ int main(void)
     RUN(receiver_plays_copies_of_what_is_lost);
     RUN(receiver_waits_for_the_first_copy_alone);
     RUN(receiver_conceals_a_tone_so_that_nobody_hears);
+    RUN(receiver_ends_softly_behind_the_last_frame);
+    RUN(receiver_ends_what_was_hardly_begun);
     RUN(receiver_mixes_when_asked);
     RUN(receiver_plays_opus_through_loss);
+    RUN(receiver_ends_opus_softly);
     RUN(receiver_takes_anything);
     RUN(receiver_is_not_moved_by_strays);
     RUN(receiver_create_refuses_what_is_out_of_range);
