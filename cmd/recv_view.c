@@ -148,6 +148,14 @@ void recv_take(struct analysis *a, const void *event, double time_s)
     take_events(r, time_s);
 }
 
+/* The figures of one that has ended are those of when it was last seen; not so its counts. */
+static void count_to_the_end(struct receiving *r)
+{
+    for (uint32_t i = 0; i < TAKT_RECV_SOURCES_MAX; i++)
+        if (r->now.source[i].ssrc == r->source.ssrc)
+            r->source.counts = r->now.source[i].counts;
+}
+
 void recv_finish(void *of)
 {
     struct receiving *r = of;
@@ -159,6 +167,8 @@ void recv_finish(void *of)
     if (s) {
         r->source = *s;
         r->has_source = true;
+    } else if (r->has_source) {
+        count_to_the_end(r);
     }
 }
 

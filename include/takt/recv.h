@@ -106,7 +106,7 @@ struct takt_recv_quantiles {
 };
 
 struct takt_recv_source {
-    bool live;
+    bool live;   /* else ssrc and counts are of the last one here, and the rest is nothing */
     bool silent; /* nothing came for half a second: no latency is known, the rest is of before */
     uint32_t ssrc;
     char from[TAKT_RECV_NAME_MAX];  /* "192.0.2.1:40000" */

@@ -294,7 +294,6 @@ static void tell_receiver(const struct takt_receiver_source *s, const struct tak
 {
     out->silent = s->is_silent;
     out->exact = s->is_exact && !s->is_silent;
-    add_counts(&out->counts, &s->counts);
     out->target_ms = s->target_ms;
     out->delay_ms = s->delay_ms;
     out->output_ms = s->output_ms;
@@ -306,11 +305,33 @@ static void tell_receiver(const struct takt_receiver_source *s, const struct tak
     out->latency = quantiles(takt_receiver_hist(kept->receiver, 0, TAKT_RECEIVER_LATENCY));
 }
 
-static void tell_kept(struct takt_recv *r, const struct takt_recv_shown *shown,
-                      struct takt_recv_stats *out)
+/* Of a source that has ended its number and its counts are left. */
+static void tell_gone(const struct takt_recv *r, struct takt_recv_stats *out)
+{
+    for (uint32_t i = 0; i < TAKT_RECV_SOURCES_MAX; i++) {
+        const struct takt_recv_gone *g = &r->gone[i];
+        struct takt_recv_source *source = &out->source[i];
+        if (!g->is_there || (source->live && source->ssrc != g->ssrc))
+            continue;
+        source->ssrc = g->ssrc;
+        add_counts(&source->counts, &g->counts);
+    }
+}
+
+/* What one receiver of a source has come to; of those that end, the newest source's. */
+static void tell_counts(const struct takt_receiver_source *s, struct takt_recv_source *out)
+{
+    if (out->ssrc != s->ssrc)
+        out->counts = (struct takt_recv_counts){0};
+    out->ssrc = s->ssrc;
+    add_counts(&out->counts, &s->counts);
+}
+
+static void tell_kept(struct takt_recv *r, struct takt_recv_stats *out)
 {
     pthread_mutex_lock(&r->lock);
     add_counts(&out->counts, &r->past);
+    tell_gone(r, out);
     for (uint32_t i = 0; i < TAKT_RECV_KEPT_MAX; i++) {
         const struct takt_recv_kept *kept = &r->kept[i];
         struct takt_receiver_stats stats;
@@ -319,9 +340,11 @@ static void tell_kept(struct takt_recv *r, const struct takt_recv_shown *shown,
         add_counts(&out->counts, &stats.counts);
         const struct takt_receiver_source *s = &stats.source[0];
         struct takt_recv_source *source = &out->source[kept->place];
-        if (!s->is_kept || s->ssrc != shown->source[kept->place].source.ssrc)
+        if (!s->is_kept || (source->live && source->ssrc != s->ssrc))
             continue;
-        tell_receiver(s, kept, source);
+        tell_counts(s, source);
+        if (source->live)
+            tell_receiver(s, kept, source);
     }
     pthread_mutex_unlock(&r->lock);
 }
@@ -368,7 +391,7 @@ void takt_recv_read_stats(struct takt_recv *r, struct takt_recv_stats *out)
         out->source[i].kbit_s = shown.source_kbit_s[i];
         out->sources_count += shown.source[i].is_live;
     }
-    tell_kept(r, &shown, out);
+    tell_kept(r, out);
     tell_ratios(out);
 }
 

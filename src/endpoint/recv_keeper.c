@@ -28,12 +28,24 @@ static void keep(struct takt_recv *r, const struct takt_recv_made *made)
     r->kept[i].receiver = made->receiver;
 }
 
+/* A source may have had several, one after another. */
+static void keep_counts(struct takt_recv_gone *g, const struct takt_receiver_source *s)
+{
+    if (!s->is_kept)
+        return;
+    if (!g->is_there || g->ssrc != s->ssrc)
+        *g = (struct takt_recv_gone){.is_there = true, .ssrc = s->ssrc};
+    sum(&g->counts, &s->counts);
+}
+
 /* A receiver that nothing uses any more. */
 static void end(struct takt_recv *r, struct takt_recv_kept *kept)
 {
     struct takt_receiver_stats stats;
-    if (takt_receiver_read_stats(kept->receiver, &stats))
+    if (takt_receiver_read_stats(kept->receiver, &stats)) {
         sum(&r->past, &stats.counts);
+        keep_counts(&r->gone[kept->place], &stats.source[0]);
+    }
     takt_hist_merge(&r->past_lateness_ns,
                     takt_receiver_hist(kept->receiver, 0, TAKT_RECEIVER_LATENESS));
     takt_receiver_destroy(kept->receiver);

@@ -50,6 +50,13 @@ struct takt_recv_kept {
     uint32_t place;
 };
 
+/* What the newest source of a place came to, in receivers that are destroyed. */
+struct takt_recv_gone {
+    bool is_there;
+    uint32_t ssrc;
+    struct takt_receiver_counts counts;
+};
+
 /* From the network's thread to the keeper. */
 struct takt_recv_made {
     struct takt_receiver *receiver;
@@ -99,8 +106,9 @@ struct takt_recv {
     /* The keeper's. */
     pthread_mutex_t lock; /* of the list */
     bool has_lock;
-    struct takt_recv_kept *kept;       /* [TAKT_RECV_KEPT_MAX] */
-    struct takt_receiver_counts past;  /* of those that were destroyed */
+    struct takt_recv_kept *kept;      /* [TAKT_RECV_KEPT_MAX] */
+    struct takt_receiver_counts past; /* of those that were destroyed */
+    struct takt_recv_gone gone[TAKT_RECV_SOURCES_MAX];
     struct takt_hist past_lateness_ns; /* likewise */
 
     struct takt_thread *threads[2];

@@ -204,6 +204,7 @@ static struct place *audition(struct takt_receiver *r, const struct takt_net_pac
     place->was_used = true;
     takt_source_begin(place->source, p);
     read_counts(place->source, &place->before);
+    place->before.resets--; /* its beginning is its own */
     return place;
 }
 

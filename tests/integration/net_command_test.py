@@ -461,6 +461,7 @@ def json_has_the_same_names_on_both_sides():
         events = [e for e in heard.lines() if e["type"] == "source"]
         equal([e["event"] for e in events], ["began", "ended"])
         equal(len({(e["ssrc"], e["text"].split()[0]) for e in events}), 1, events)
+        equal(net["sources"][0]["counts"], net["counts"], "of one source, and of all")
         net = sent.summary()["net"]
         equal(net["frames"] > 96000 and len(net["listeners"]), 1)
         equal(sent.summary()["verb"], "send")

@@ -457,6 +457,16 @@ static void sound_comes_through_plain(void)
     close_pair(&p);
 }
 
+/* Of one source alone its counts are those of all. */
+static void check_one_source(struct pair *p, uint32_t ssrc)
+{
+    struct takt_recv_stats s;
+    takt_recv_read_stats(p->recv, &s);
+    CHECK_INT(s.source[0].ssrc, ssrc);
+    CHECK(s.counts.resets > 0 && s.counts.heard_frames > 0);
+    CHECK(memcmp(&s.source[0].counts, &s.counts, sizeof s.counts) == 0);
+}
+
 /* What fades out at an end stands in for nothing. */
 static void an_end_is_not_concealed(void)
 {
@@ -465,12 +475,17 @@ static void an_end_is_not_concealed(void)
     open_pair(&p, (struct takt_send_cfg){.packet_ms = 1}, (struct takt_recv_cfg){.channels = 2});
     check_heard(&p);
     takt_recv_read_stats(p.recv, &before);
+    uint32_t ssrc = before.source[0].ssrc;
+    check_one_source(&p, ssrc);
     takt_send_destroy(p.send);
     p.send = NULL;
-    for (int ms = 0; ms < 400; ms++)
+    for (int ms = 0; ms < 400; ms++) {
         step(&p);
+        check_one_source(&p, ssrc);
+    }
     takt_recv_read_stats(p.recv, &after);
     CHECK_INT(after.sources_count, 0);
+    CHECK(!after.source[0].live);
     CHECK(after.counts.played >= before.counts.played);
     /* Stalls of the machine meanwhile are concealed, 60 ms of an end would be. */
     CHECK(after.counts.concealed_frames - before.counts.concealed_frames < RATE / 20);

@@ -644,6 +644,7 @@ static void receiver_counts_add_up(void)
         struct takt_receiver_stats st = stats_of(&g);
         CHECK(adds_up(&st.counts));
         CHECK_INT(st.counts.waiting, 0);
+        CHECK(memcmp(&st.counts, &st.source[0].counts, sizeof st.counts) == 0);
         CHECK(st.counts.duplicated > 0 && st.counts.lost > 0);
         CHECK(st.counts.late > 0 || !(seed & 1));
         CHECK_INT(st.counts.skipped, skipped);
