@@ -93,7 +93,8 @@ struct takt_recv_counts {
     uint64_t late;     /* arrived, and their time was over */
     uint64_t lost;     /* never arrived, nor could be repaired */
     uint64_t repaired; /* played from copies or repair packets */
-    uint64_t skipped; /* arrived in time, and were passed over: after a jump, or for want of room */
+    uint64_t skipped;  /* arrived in time, and were passed over: after a jump, for want of room, or
+                        * before anything was heard */
     uint64_t duplicated;
     uint64_t broken; /* no payload of their format */
     uint64_t resets; /* how often a source began anew */

@@ -25,7 +25,15 @@ void takt_simulate_net_where(uint64_t *scenario, double *time_s)
     takt_lab_net_where(scenario, time_s);
 }
 
-/* All options so far, on the usual stream. */
+static bool has_option(const struct takt_simulate_net_cfg *cfg, const char *name)
+{
+    for (uint32_t i = 0; i < cfg->options_count; i++)
+        if (!strcmp(cfg->option[i].name, name))
+            return true;
+    return false;
+}
+
+/* All options, on the usual stream. */
 static int apply_all(const struct takt_simulate_net_cfg *cfg, struct takt_lab_net_plan *p,
                      struct takt_error *e)
 {
@@ -35,6 +43,9 @@ static int apply_all(const struct takt_simulate_net_cfg *cfg, struct takt_lab_ne
         if (err < 0)
             return err;
     }
+    if (has_option(cfg, "burst") && !has_option(cfg, "loss"))
+        return takt_fail(e, TAKT_ERR_ARG, 0,
+                         "--burst: no packet is lost that could be in a row; add --loss SHARE");
     return TAKT_OK;
 }
 

@@ -274,4 +274,12 @@ def a_wrong_line_is_told_with_its_number():
     one_line(run("sim", "net", "--trace", "none", status=1))
 
 
+@test
+def a_burst_needs_a_share_that_is_lost():
+    said = one_line(run("sim", "net", "--hours", "0.01", "--burst", "3", status=2))
+    check("--burst" in said and "add --loss" in said, said)
+    for share in ("0.05", "0"):
+        run("sim", "net", "--hours", "0.01", "--burst", "3", "--loss", share, "-q")
+
+
 tests_done()
