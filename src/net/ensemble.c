@@ -14,10 +14,11 @@
 #include "base/assert.h"
 #include "base/fail.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MS_PER_S = 1000, DOWN_SHARE = 4 };
+enum { MS_PER_S = 1000, DOWN_SHARE = 4, FADE_MS_MAX = 2500 };
 
 int takt_ensemble_init(struct takt_ensemble *m, uint32_t rate_hz, uint32_t channels,
                        uint32_t frames_max, struct takt_error *e)
@@ -59,7 +60,20 @@ static void close_gap(struct takt_ensemble *m, uint32_t at)
     m->fading[TAKT_ENSEMBLE_FADING_MAX - 1] = (struct takt_ensemble_voice){0};
 }
 
-/* Those that fade stand in the order in which they began to, so the first has the least left. */
+/* How long it takes until all that has come is heard, and a little: a receiver that was asked for a
+ * long delay has as much of the sound still. */
+static uint64_t fade_frames(const struct takt_ensemble *m, const struct takt_receiver *r)
+{
+    struct takt_receiver_stats st;
+    double ms = TAKT_ENSEMBLE_FADE_MS;
+    if (takt_receiver_read_stats(r, &st))
+        for (uint32_t i = 0; i < TAKT_RECEIVER_SOURCES_MAX; i++)
+            ms = fmax(ms,
+                      st.source[i].delay_ms + st.source[i].output_ms + TAKT_ENSEMBLE_FADE_MS / 2.0);
+    return (uint64_t)(m->rate_hz * fmin(ms, FADE_MS_MAX) / MS_PER_S);
+}
+
+/* Those that fade stand in the order in which they began to. */
 static void fade(struct takt_ensemble *m, struct takt_receiver *r)
 {
     uint32_t at = 0;
@@ -69,8 +83,7 @@ static void fade(struct takt_ensemble *m, struct takt_receiver *r)
     }
     while (m->fading[at].receiver)
         at++;
-    m->fading[at] = (struct takt_ensemble_voice){
-        .receiver = r, .left_frames = (uint64_t)m->rate_hz * TAKT_ENSEMBLE_FADE_MS / MS_PER_S};
+    m->fading[at] = (struct takt_ensemble_voice){.receiver = r, .left_frames = fade_frames(m, r)};
 }
 
 void takt_ensemble_attach(struct takt_ensemble *m, uint32_t place, struct takt_receiver *r)
@@ -154,8 +167,10 @@ void takt_ensemble_pull(struct takt_ensemble *m, int64_t now_ns, int64_t play_ns
         add_voice(m, &p, &m->fading[i], true);
     for (uint32_t c = 0; !p.has_sound && c < m->channels; c++)
         memset(out[c], 0, frames * sizeof out[c][0]);
-    while (m->fading[0].receiver && m->fading[0].left_frames == 0) {
-        release(m, m->fading[0].receiver);
-        close_gap(m, 0);
-    }
+    for (uint32_t i = 0; i < TAKT_ENSEMBLE_FADING_MAX && m->fading[i].receiver;)
+        if (m->fading[i].left_frames == 0) {
+            release(m, m->fading[i].receiver);
+            close_gap(m, i);
+        } else
+            i++;
 }

@@ -8,9 +8,9 @@
  *     while ((old = takt_ensemble_released(&m)))  // have faded out: whoever made them ends them
  *         hand_back(old);
  *
- * One that is detached, or whose place is taken by another, plays on for TAKT_ENSEMBLE_FADE_MS, so
- * that what it still has is heard, and is turned down in the last quarter of that. Where more than
- * TAKT_ENSEMBLE_FADING_MAX fade, the one that has the least left is cut off.
+ * One that is detached, or whose place is taken by another, plays on for TAKT_ENSEMBLE_FADE_MS, or
+ * until all that it has is heard, and is turned down in the last quarter of TAKT_ENSEMBLE_FADE_MS.
+ * Where more than TAKT_ENSEMBLE_FADING_MAX fade, the one that began to first is cut off.
  * Thread: one at a time, all calls. RT: yes (wait-free).
  */
 #ifndef TAKT_NET_ENSEMBLE_H
