@@ -81,8 +81,8 @@ static bool has_silence(const struct takt_lab_net *l)
     return false;
 }
 
-/* For a while after anything was concealed, passed over or begun anew, after silence, and while it
- * is resampled. */
+/* For a while after anything was concealed, passed over or begun anew, after silence, while it is
+ * resampled, and while the sender before this one is heard beside it. */
 static bool is_excused(struct takt_lab_net *l, const struct takt_receiver_stats *st)
 {
     struct takt_lab_net_ear *ear = &l->ear;
@@ -90,7 +90,7 @@ static bool is_excused(struct takt_lab_net *l, const struct takt_receiver_stats 
     uint64_t marks = c->concealed_frames + c->resets + c->skipped + c->broken + c->late;
     double while_ms = 40 + 2 * packet_ms(l) + 2 * out_ms(l);
     if (marks != ear->marks || !st->source[0].is_exact || !ear->was_exact || !l->is_believed ||
-        has_silence(l))
+        has_silence(l) || takt_lab_ends_fades(l->ends))
         ear->excused_until_ns = l->now_ns + (int64_t)(while_ms * NS_A_MS);
     ear->marks = marks;
     ear->was_exact = st->source[0].is_exact;

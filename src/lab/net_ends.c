@@ -324,6 +324,11 @@ const struct takt_receiver_stats *takt_lab_ends_stats(const struct takt_lab_ends
     return &x->stats;
 }
 
+bool takt_lab_ends_fades(const struct takt_lab_ends *x)
+{
+    return x->ensemble.fading[0].receiver != NULL;
+}
+
 uint64_t takt_lab_ends_handed(const struct takt_lab_ends *x)
 {
     return x->handed;
