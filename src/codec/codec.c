@@ -283,8 +283,9 @@ void takt_decoder_reset(struct takt_decoder *d)
 /* Nothing that a packet can say is to get stuck in a filter behind. */
 static void hold(const struct takt_decoder *d, float *const *planes, int frames)
 {
+    float most = d->opus ? TAKT_OPUS_MOST : TAKT_CODEC_MOST;
     for (uint32_t c = 0; c < d->format.channels; c++)
-        takt_clamp(planes[c], planes[c], TAKT_CODEC_MOST, (size_t)frames);
+        takt_clamp(planes[c], planes[c], most, (size_t)frames);
 }
 
 /* What Opus made, if anything, to the planes. Hands its result on. */

@@ -17,7 +17,8 @@
  * dither.
  *
  * What no sound has does not leave a decoder: NaN becomes 0, and samples are held within
- * ±TAKT_CODEC_MOST, whoever made the packet.
+ * ±TAKT_CODEC_MOST, whoever made the packet. Of Opus, where a few wrong bits may come out at any
+ * level, they are held within ±TAKT_OPUS_MOST: by that much sound at full scale may overshoot.
  *
  * Objects take all their memory in one piece when they are made; libopus, too, works in that piece
  * and on the stack: of that its 1.3.1 takes up to 53 kB to encode, and 22 kB to decode or conceal
@@ -48,6 +49,7 @@ enum {
 };
 
 #define TAKT_CODEC_MOST 1e6f /* +120 dBFS */
+#define TAKT_OPUS_MOST  2.0f /* +6 dBFS; libopus's own soft clipping takes no more for sound */
 
 /* PCM takes no notice of what is Opus's, nor Opus of dither; a decoder of neither, nor of frames.
  * Opus's frames are counted at rate_hz here; RTP's timestamps of it run at 48 kHz always. */

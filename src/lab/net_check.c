@@ -14,7 +14,9 @@
 enum { NS_A_MS = 1000000 };
 static const int64_t silence_more_ns = 100 * (int64_t)NS_A_MS;
 static const int64_t clock_settles_ns = 15000000000;
-static const double level_limit = 1.5, opus_level_limit = 4; /* Opus may overshoot */
+/* Opus is held as it is decoded; where it is resampled, or two are heard, it may be louder. */
+static const double level_limit = 1.5, opus_level_limit = TAKT_OPUS_MOST,
+                    opus_level_excused = 2 * TAKT_OPUS_MOST;
 static const double step_share = 1.35, step_share_excused = 4;
 static const double latency_off_ms = 1, delay_slack_ms = 2.5, behind_most_ms = 650;
 static const double pause_s = 0.5, set_most_ms = 12;
@@ -197,7 +199,8 @@ static void check_samples(struct takt_lab_net *l)
     bool is_well = l->now_ns >= ear->excused_until_ns;
     double share = is_well ? step_share : step_share_excused;
     double step_limit = share * (double)l->sound->step_most;
-    double limit = is_opus(l) ? opus_level_limit : level_limit;
+    double opus_limit = is_well ? opus_level_limit : opus_level_excused;
+    double limit = is_opus(l) ? opus_limit : level_limit;
     bool any_step = is_damaged(l) || l->pause_frames || is_opus(l);
     for (uint32_t c = 0; c < p->format.channels; c++)
         for (uint32_t i = 0; i < p->out_block; i++) {

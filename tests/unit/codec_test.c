@@ -931,7 +931,7 @@ static bool is_sound(uint32_t channels, uint32_t frames)
 {
     for (uint32_t c = 0; c < channels; c++)
         for (uint32_t i = 0; i < frames; i++)
-            if (!(fabsf(out[c][i]) <= TAKT_CODEC_MOST))
+            if (!(fabsf(out[c][i]) <= TAKT_OPUS_MOST))
                 return false;
     return true;
 }
@@ -966,6 +966,38 @@ static void opus_survives_sound_that_is_none(void)
             takt_encoder_destroy(e);
             takt_decoder_destroy(d);
         }
+}
+
+/* A few bits that are wrong may be any level; sound at full scale stays as it is. */
+static void opus_of_damaged_packets_is_held_and_full_scale_is_not(void)
+{
+    enum { SIZE = 480 };
+    struct takt_codec_format f = format_of(TAKT_CODEC_OPUS, 48000, 1, SIZE);
+    struct takt_random r = takt_random_seed(19);
+    float most_damaged = 0;
+    make_tone(48000, tones_hz, 1);
+    for (int turn = 0; turn < 20; turn++) {
+        bool is_damaged = turn > 0;
+        struct takt_encoder *e = encoder_of(f);
+        struct takt_decoder *d = decoder_of(f);
+        int count = encode_all(e, SIZE, 48000);
+        float most = 0;
+        for (int k = 0; k < count; k++) {
+            size_t size = (size_t)packet[k].size;
+            for (int change = 0; is_damaged && change < 3; change++)
+                packet[k].bytes[takt_random_below(&r, size)] ^= (uint8_t)takt_random_u64(&r);
+            int frames = takt_decoder_decode(d, packet[k].bytes, size, out_planes, FRAMES);
+            if (frames < 0)
+                continue;
+            CHECK(is_sound(1, (uint32_t)frames));
+            most = fmaxf(most, takt_peak(out[0], (size_t)frames));
+        }
+        CHECK(is_damaged || (most > 0.9f && most < 1.5f));
+        most_damaged = fmaxf(most_damaged, most);
+        takt_encoder_destroy(e);
+        takt_decoder_destroy(d);
+    }
+    CHECK(most_damaged == TAKT_OPUS_MOST);
 }
 
 static void opus_bytes_of_any_kind_do_no_harm(void)
@@ -1160,6 +1192,7 @@ int main(void)
     RUN(opus_gaps_are_whole_steps_of_2_5_ms);
     RUN(opus_makes_do_with_any_room);
     RUN(opus_survives_sound_that_is_none);
+    RUN(opus_of_damaged_packets_is_held_and_full_scale_is_not);
     RUN(opus_bytes_of_any_kind_do_no_harm);
     RUN_UNLESS_SANITIZED(opus_takes_no_more_stack_than_its_header_says);
 #else
