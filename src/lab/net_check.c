@@ -19,7 +19,7 @@ static const double level_limit = 1.5, opus_level_limit = TAKT_OPUS_MOST,
                     opus_level_excused = 2 * TAKT_OPUS_MOST;
 static const double step_share = 1.35, step_share_excused = 4;
 static const double latency_off_ms = 1, delay_slack_ms = 2.5, behind_most_ms = 650;
-static const double pause_s = 0.5, set_most_ms = 12;
+static const double pause_s = 0.5, set_most_ms = 12, reach_share = 0.7, raised_least_ms = 0.5;
 static const size_t crypto_slack_bytes = 4096;
 static const float silent = 1e-5f;
 
@@ -235,7 +235,7 @@ static void check_silence(struct takt_lab_net *l)
         ear->silent_delay_ms = delay_ms;
     }
     /* Where packets may be later than the delay may be, they are late for long. */
-    if (takt_lab_net_reach_ms(p) > 0.7 * limit_ms(l) || is_damaged(l) || l->trace)
+    if (takt_lab_net_reach_ms(p) > reach_share * limit_ms(l) || is_damaged(l) || l->trace)
         return;
     int64_t silent_ns = (int64_t)((double)ear->silent_frames * 1e9 / p->out_hz);
     if (silent_ns < silence_more_ns)
@@ -252,7 +252,8 @@ static void check_silence(struct takt_lab_net *l)
 /* ---- Delay ----------------------------------------------------------------------------------- */
 
 /* It may be above its limit where the path has become shorter at once, as it comes down by 0.1 to
- * 0.5 % of the time only; so long it may take. */
+ * 0.5 % of the time only; so long it may take. Where packets may be later than the limit is, it
+ * goes up again whenever nothing has been heard for a while, and comes down from there. */
 static void check_delay(struct takt_lab_net *l, const struct takt_receiver_source *s)
 {
     struct takt_lab_net_ear *ear = &l->ear;
@@ -269,7 +270,10 @@ static void check_delay(struct takt_lab_net *l, const struct takt_receiver_sourc
         ear->above_since_ns = 0;
     if (above_ms <= 0)
         return;
-    if (!ear->above_since_ns || above_ms > ear->above_ms) {
+    bool is_raised = takt_lab_net_reach_ms(l->plan) > reach_share * most_ms &&
+                     s->delay_ms > ear->delay_ms + raised_least_ms;
+    ear->delay_ms = s->delay_ms;
+    if (!ear->above_since_ns || above_ms > ear->above_ms || is_raised) {
         ear->above_since_ns = l->now_ns;
         ear->above_ms = above_ms;
     }

@@ -52,7 +52,7 @@ struct takt_lab_net_ear {
     int64_t silent_from_ns;
     double silent_delay_ms; /* then */
     int64_t above_since_ns; /* the delay is above its limit; 0: it is not */
-    double above_ms;
+    double above_ms, delay_ms;
     size_t heap_bytes;
 };
 
