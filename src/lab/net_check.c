@@ -13,7 +13,7 @@
 
 enum { NS_A_MS = 1000000 };
 static const int64_t silence_more_ns = 100 * (int64_t)NS_A_MS;
-static const int64_t clock_settles_ns = 15000000000;
+static const int64_t clock_settles_ns = 15000000000, waits_most_ns = 1500000000;
 /* Opus is held as it is decoded; where it is resampled, or two are heard, it may be louder. */
 static const double level_limit = 1.5, opus_level_limit = TAKT_OPUS_MOST,
                     opus_level_excused = 2 * TAKT_OPUS_MOST;
@@ -127,12 +127,24 @@ static bool captured(const struct takt_lab_net *l, int64_t frame, int64_t *ns)
     return true;
 }
 
+/* The longest round trip of the time in which what is heard now came: a shorter one that is known
+ * since then says nothing of its stamps. */
+static void note_trip(struct takt_lab_net *l)
+{
+    struct takt_lab_net_ear *ear = &l->ear;
+    int64_t now_ns = takt_lab_ends_round_trip_ns(l->ends);
+    if (now_ns >= 0 && now_ns < ear->trip_ns && l->now_ns <= ear->trip_until_ns)
+        return;
+    ear->trip_ns = now_ns;
+    ear->trip_until_ns = l->now_ns + waits_most_ns;
+}
+
 static void check_latency(struct takt_lab_net *l, const struct takt_receiver_source *s,
                           int64_t frame, int64_t play_ns)
 {
     int64_t ns;
     bool is_settled = !l->jumped_ns || l->now_ns - l->jumped_ns > clock_settles_ns;
-    int64_t round_trip_ns = takt_lab_ends_round_trip_ns(l->ends);
+    int64_t round_trip_ns = l->ear.trip_ns;
     if (!s->has_latency || !is_settled || round_trip_ns < 0 || !captured(l, frame, &ns))
         return;
     /* Clocks are compared over the path, whose two directions may differ by all that it has. */
@@ -294,6 +306,7 @@ static void check_belief(struct takt_lab_net *l)
 void takt_lab_net_check_pull(struct takt_lab_net *l, int64_t play_ns)
 {
     const struct takt_receiver_stats *st = takt_lab_ends_stats(l->ends);
+    note_trip(l);
     check_order(l, st, play_ns);
     check_samples(l);
     check_silence(l);

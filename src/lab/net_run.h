@@ -53,6 +53,7 @@ struct takt_lab_net_ear {
     double silent_delay_ms; /* then */
     int64_t above_since_ns; /* the delay is above its limit; 0: it is not */
     double above_ms, delay_ms;
+    int64_t trip_ns, trip_until_ns; /* of the round trips lately the longest */
     size_t heap_bytes;
 };
 

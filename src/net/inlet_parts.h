@@ -100,17 +100,22 @@ int takt_inlet_seal(struct takt_inlet_keys *k, struct takt_inlet_context *c, uin
 
 /* ---- A source's clock ------------------------------------------------------------------------ */
 
-enum { TAKT_INLET_SRS = 16, TAKT_INLET_TRIPS = 8, TAKT_INLET_ASKED = 8 };
+enum { TAKT_INLET_SAMPLES = 16, TAKT_INLET_ASKED = 8 };
 
 struct takt_inlet_sample {
     int64_t at_ns, ns;
 };
 
+/* What the least of a time may come from, the newest last. */
+struct takt_inlet_least {
+    struct takt_inlet_sample list[TAKT_INLET_SAMPLES];
+    uint32_t count;
+};
+
 struct takt_inlet_clock {
-    struct takt_inlet_sample sr[TAKT_INLET_SRS]; /* arrival less the SR's wall clock */
-    uint32_t sr_count, sr_above;
-    struct takt_inlet_sample trip[TAKT_INLET_TRIPS];
-    uint32_t trip_count;
+    struct takt_inlet_least sr; /* arrival less the SR's wall clock, less drift */
+    uint32_t sr_above;
+    struct takt_inlet_least trip;
     uint32_t asked[TAKT_INLET_ASKED]; /* our clock's middle bits, in reports that were sent */
     uint32_t asked_count;
     bool is_known;

@@ -39,27 +39,45 @@ static const double pair_off_ns = 5e6, stamp_off_ns = 20e6, rates_off = 1e-3;
 
 /* ---- Clock ----------------------------------------------------------------------------------- */
 
-/* The least sample of the last minute, as it counts by now; the newest, where all are older. */
-static int64_t least_of(const struct takt_inlet_sample *list, uint32_t count, uint32_t max,
-                        int64_t now_ns)
+/* Those that a newer one is less than will never be the least again. So the list stays a short one,
+ * from the least to the newest; were it full all the same, the one before the newest would go. */
+static void add_sample(struct takt_inlet_least *l, struct takt_inlet_sample now)
 {
-    int64_t least = list[(count - 1) % max].ns;
-    for (uint32_t i = 0; i < count && i < max; i++) {
-        int64_t age_ns = now_ns - list[i].at_ns;
-        if (age_ns < 0 || age_ns > window_ns)
-            continue;
-        int64_t ns = list[i].ns + age_ns / DRIFT_IN;
-        least = ns < least ? ns : least;
+    while (l->count > 0 && l->list[l->count - 1].ns >= now.ns)
+        l->count--;
+    l->count -= l->count == TAKT_INLET_SAMPLES;
+    l->list[l->count++] = now;
+}
+
+static const struct takt_inlet_sample *newest(const struct takt_inlet_least *l)
+{
+    return &l->list[l->count - 1];
+}
+
+/* The least sample of the last minute; the newest, where all are older. */
+static int64_t least_of(const struct takt_inlet_least *l, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < l->count; i++) {
+        int64_t age_ns = now_ns - l->list[i].at_ns;
+        if (age_ns >= 0 && age_ns <= window_ns)
+            return l->list[i].ns;
     }
-    return least;
+    return newest(l)->ns;
+}
+
+/* What clocks drift apart by, at most. A sample of two clocks is kept less that of its own time, so
+ * that it counts for more the older it is; a round trip is of one clock. */
+static int64_t drift_ns(int64_t now_ns)
+{
+    return now_ns / DRIFT_IN;
 }
 
 static void find_clock(struct takt_inlet_clock *c, int64_t now_ns)
 {
-    c->is_known = c->sr_count > 0 && c->trip_count > 0;
+    c->is_known = c->sr.count > 0 && c->trip.count > 0;
     if (c->is_known)
-        c->unix_less_monotonic_ns = least_of(c->trip, c->trip_count, TAKT_INLET_TRIPS, now_ns) / 2 -
-                                    least_of(c->sr, c->sr_count, TAKT_INLET_SRS, now_ns);
+        c->unix_less_monotonic_ns =
+            least_of(&c->trip, now_ns) / 2 - least_of(&c->sr, now_ns) - drift_ns(now_ns);
 }
 
 /* Whether the wall clock's time is, but for off_ns, what the newest SR says it is at the timestamp.
@@ -79,17 +97,16 @@ void takt_inlet_clock_sr(struct takt_inlet_clock *c, int64_t arrival_ns, uint64_
 {
     int64_t unix_ns = takt_ntp_to_ns(ntp, near_ns);
     if (c->has_pair && !fits_pair(c, unix_ns, timestamp, clock_hz, pair_off_ns))
-        c->sr_count = c->sr_above = 0;
+        c->sr.count = c->sr_above = 0;
     c->has_pair = true;
     c->pair_ns = unix_ns;
     c->pair_timestamp = timestamp;
-    struct takt_inlet_sample now = {arrival_ns, arrival_ns - unix_ns};
-    bool is_above = c->sr_count > 0 &&
-                    now.ns > step_ns + least_of(c->sr, c->sr_count, TAKT_INLET_SRS, arrival_ns);
+    struct takt_inlet_sample now = {arrival_ns, arrival_ns - unix_ns - drift_ns(arrival_ns)};
+    bool is_above = c->sr.count > 0 && now.ns > step_ns + least_of(&c->sr, arrival_ns);
     c->sr_above = is_above ? c->sr_above + 1 : 0;
     if (c->sr_above == ABOVE_MAX)
-        c->sr_count = c->sr_above = 0;
-    c->sr[c->sr_count++ % TAKT_INLET_SRS] = now;
+        c->sr.count = c->sr_above = 0;
+    add_sample(&c->sr, now);
     find_clock(c, arrival_ns);
 }
 
@@ -110,13 +127,13 @@ void takt_inlet_clock_answer(struct takt_inlet_clock *c, int64_t arrival_ns,
         takt_rtcp_round_trip_ns(takt_ntp_from_ns(arrival_ns), answer->last_rr, answer->delay);
     if (trip_ns < 0)
         return;
-    c->trip[c->trip_count++ % TAKT_INLET_TRIPS] = (struct takt_inlet_sample){arrival_ns, trip_ns};
+    add_sample(&c->trip, (struct takt_inlet_sample){arrival_ns, trip_ns});
     find_clock(c, arrival_ns);
 }
 
 int64_t takt_inlet_clock_trip_ns(const struct takt_inlet_clock *c)
 {
-    return c->trip_count ? c->trip[(c->trip_count - 1) % TAKT_INLET_TRIPS].ns : -1;
+    return c->trip.count ? newest(&c->trip)->ns : -1;
 }
 
 bool takt_inlet_captured(const struct takt_inlet_clock *c, const struct takt_rtp *p, uint8_t id,

@@ -1,7 +1,7 @@
 #include "base/random.h"
 #include "fault.h"
 #include "hostile.h"
-#include "net/inlet.h"
+#include "net/inlet_parts.h"
 #include "station.h"
 #include "tap.h"
 
@@ -1027,6 +1027,27 @@ static void capture_times_are_known_by_our_clock(void)
                     cases[i].set_ms);
 }
 
+/* One that did not wait counts for a minute, however many that did come behind it; or few. */
+static void least_round_trip_of_a_minute_is_what_a_clock_goes_by(void)
+{
+    const int64_t wall_ns = 1790000000000000000, forth_ns = 5 * MS;
+    for (int every_ms = 500; every_ms <= 5000; every_ms *= 10) {
+        struct takt_inlet_clock c = {0};
+        for (int ms = 0; ms < 75000; ms += every_ms) {
+            int64_t now_ns = (1000 + ms) * (int64_t)MS;
+            int64_t trip_ns = (ms ? 200 + ms / 7 % 100 : 10) * (int64_t)MS;
+            uint32_t asked = takt_ntp_middle(takt_ntp_from_ns(now_ns - trip_ns));
+            c.asked[c.asked_count++ % TAKT_INLET_ASKED] = asked;
+            takt_inlet_clock_sr(&c, now_ns, takt_ntp_from_ns(wall_ns + now_ns - forth_ns), 0, 0);
+            takt_inlet_clock_answer(&c, now_ns, &(struct takt_rtcp_dlrr){.last_rr = asked});
+            CHECK(c.is_known);
+            CHECK_NEAR(takt_inlet_clock_trip_ns(&c), trip_ns, 0.1e6);
+            double off_ns = (double)(c.unix_less_monotonic_ns - wall_ns);
+            CHECK(ms <= 60000 ? fabs(off_ns) < 2e6 : off_ns > 90e6);
+        }
+    }
+}
+
 /* Lies of a clock are not believed without a round trip that was asked for. */
 static void capture_is_not_known_without_a_round_trip(void)
 {
@@ -1266,6 +1287,7 @@ int main(void)
     RUN(several_sources_have_places_of_their_own);
     RUN(repair_brings_back_what_was_lost);
     RUN(capture_times_are_known_by_our_clock);
+    RUN(least_round_trip_of_a_minute_is_what_a_clock_goes_by);
     RUN(capture_is_not_known_without_a_round_trip);
     RUN(reports_never_exceed_what_came);
     RUN(plain_sources_get_no_report_unless_asked_for);
