@@ -298,23 +298,38 @@ void takt_lab_ends_take_back(struct takt_lab_ends *x, uint8_t *datagram, size_t 
         takt_outlet_take(x->outlet, datagram, bytes, arrival_ns);
 }
 
+/* Those of a receiver that has lost its place and is still heard; NULL: none. */
+static void add_stats(const struct takt_receiver *r, struct takt_receiver_counts *counts,
+                      uint64_t *foreign)
+{
+    struct takt_receiver_stats st;
+    if (!r || !takt_receiver_read_stats(r, &st))
+        return;
+    add(counts, &st.counts);
+    *foreign += st.foreign;
+}
+
 void takt_lab_ends_pull(struct takt_lab_ends *x, int64_t now_ns, int64_t play_ns, float *const *out)
 {
     if (takt_inlet_due_ns(x->inlet) <= now_ns)
         takt_inlet_tick(x->inlet, now_ns, send_report, x);
     takt_ensemble_pull(&x->ensemble, now_ns, play_ns, out, x->plan->out_block);
     release_all(x);
+    struct takt_receiver_counts others = x->before;
+    uint64_t foreign = x->foreign_before;
+    for (uint32_t i = 0; i < TAKT_ENSEMBLE_FADING_MAX; i++)
+        add_stats(x->ensemble.fading[i].receiver, &others, &foreign);
     if (!x->receiver) {
         x->stats.source[0] = (struct takt_receiver_source){0};
-        x->stats.counts = x->before;
-        x->stats.foreign = x->foreign_before;
+        x->stats.counts = others;
+        x->stats.foreign = foreign;
         return;
     }
     if (x->plan->is_helped)
         takt_receiver_help(x->receiver);
     takt_receiver_read_stats(x->receiver, &x->stats);
-    add(&x->stats.counts, &x->before);
-    x->stats.foreign += x->foreign_before;
+    add(&x->stats.counts, &others);
+    x->stats.foreign += foreign;
 }
 
 /* ---- What is known --------------------------------------------------------------------------- */
