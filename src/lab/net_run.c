@@ -122,6 +122,7 @@ static int change_sender(struct takt_lab_net *l, struct takt_error *e)
     }
     if (!l->is_quiet && l->full_ns >= l->restart_ns) {
         l->is_quiet = l->was_disturbed = true;
+        l->quiet_frame = l->frames;
         l->back_ns = l->full_ns + (int64_t)(takt_random_unit(&l->restart_chance) * 1e9);
         l->send_ns = l->full_ns;
         if (takt_random_below(&l->restart_chance, 2)) /* in order, or by a crash */

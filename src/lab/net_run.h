@@ -73,6 +73,7 @@ struct takt_lab_net {
     double drift_ppm, part_ns; /* part_ns: of a nanosecond, of when the next block is full */
     int64_t full_ns, send_ns;
     int64_t frames;            /* that were captured */
+    int64_t quiet_frame;       /* the first that was not, when it was not there last */
     uint64_t traced;           /* lines */
     bool is_quiet;             /* it is not there, until back_ns */
     int64_t back_ns, drift_ns; /* when the drift changes */
