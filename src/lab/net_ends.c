@@ -28,6 +28,8 @@ struct takt_lab_ends {
     struct takt_receiver *receiver; /* at place 0; NULL: none */
     takt_lab_ends_heard *heard;
     uint32_t ssrc, number; /* of the sender; how many there were */
+    uint64_t start_newest; /* of all that there were */
+    bool is_old;
     int64_t sender_wall_ns, receiver_wall_ns;
     uint64_t moves; /* of memory */
     int error;      /* of what happened in a callback */
@@ -207,14 +209,19 @@ int takt_lab_ends_begin(struct takt_lab_ends *x, uint64_t seed, int64_t now_ns,
     x->ssrc = (uint32_t)takt_random_u64(&r) | 1;
     snprintf(cname, sizeof cname, "%08x", x->ssrc);
     uint64_t unix_s = (uint64_t)(now_ns + x->sender_wall_ns) / (uint64_t)second_ns;
+    uint32_t timestamp = (uint32_t)takt_random_u64(&r);
+    uint16_t seq = (uint16_t)takt_random_u64(&r);
+    uint64_t start = takt_srtp_start(unix_s, (uint32_t)takt_random_u64(&r));
+    x->is_old = p->is_encrypted && start <= x->start_newest;
+    x->start_newest = start > x->start_newest ? start : x->start_newest;
     int err = takt_outlet_create(
         &(struct takt_outlet_cfg){.packets = {.format = p->format,
                                               .payload_type = PAYLOAD_TYPE,
                                               .red_type = p->copies ? RED_TYPE : 0},
                                   .ssrc = x->ssrc,
-                                  .timestamp = (uint32_t)takt_random_u64(&r),
-                                  .seq = (uint16_t)takt_random_u64(&r),
-                                  .start = takt_srtp_start(unix_s, (uint32_t)takt_random_u64(&r)),
+                                  .timestamp = timestamp,
+                                  .seq = seq,
+                                  .start = start,
                                   .seed = takt_random_u64(&r),
                                   .cname = cname,
                                   .key = p->is_encrypted ? &x->key : NULL,
@@ -337,6 +344,11 @@ void takt_lab_ends_pull(struct takt_lab_ends *x, int64_t now_ns, int64_t play_ns
 const struct takt_receiver_stats *takt_lab_ends_stats(const struct takt_lab_ends *x)
 {
     return &x->stats;
+}
+
+bool takt_lab_ends_is_old(const struct takt_lab_ends *x)
+{
+    return x->is_old;
 }
 
 bool takt_lab_ends_fades(const struct takt_lab_ends *x)

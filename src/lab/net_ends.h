@@ -62,6 +62,8 @@ void takt_lab_ends_pull(struct takt_lab_ends *x, int64_t now_ns, int64_t play_ns
 const struct takt_receiver_stats *takt_lab_ends_stats(const struct takt_lab_ends *x);
 /* Packets that came and were handed to a receiver; where datagrams went; below 0: not known. */
 uint64_t takt_lab_ends_handed(const struct takt_lab_ends *x);
+/* Whether the sender, by its clock, began no later than one before it, which a key shows. */
+bool takt_lab_ends_is_old(const struct takt_lab_ends *x);
 /* Whether a sender that is gone is still heard. */
 bool takt_lab_ends_fades(const struct takt_lab_ends *x);
 void takt_lab_ends_read_inlet(const struct takt_lab_ends *x, struct takt_inlet_counts *out);
