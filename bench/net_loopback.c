@@ -10,8 +10,8 @@
  * blocks. "wrong" counts the frames that are not the next one sent, from the end of
  * the fade on that the first sound comes up with, which are those that were resampled, too;
  * "stalled" counts the blocks of either stream that the machine kept from being in time, whose
- * frames are lost by nobody's fault but its own, with the wrong frames within three seconds of them in
- * "wrong_stalled" instead: so long a receiver may resample that makes its delay longer.
+ * frames are lost by nobody's fault but its own, with the wrong frames within three seconds of them
+ * in "wrong_stalled" instead: so long a receiver may resample that makes its delay longer.
  *
  * "cpu_percent" is what all threads that sender and receiver have take of a core, and their calls
  * in both callbacks; "bare_percent" is what two threads take that do nothing but what no program
