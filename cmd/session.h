@@ -36,7 +36,7 @@ struct session {
      * NULL: that way. RT: yes. */
     enum takt_next (*process)(const struct takt_block *b, uint32_t frames, void *of);
     void *process_of;
-    /* The last block is through; on the device thread. */
+    /* The last block is through; on the device thread. RT: yes. */
     void (*over)(void *process_of);
     void (*finish)(void *process_of);       /* the stream has ended; before page and summary */
     const char *in_name, *out_name;         /* in the summary, where they are no devices */

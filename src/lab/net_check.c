@@ -15,8 +15,8 @@ enum { NS_A_MS = 1000000 };
 static const int64_t silence_more_ns = 100 * (int64_t)NS_A_MS;
 static const int64_t clock_settles_ns = 15000000000, waits_most_ns = 1500000000;
 /* Opus is held as it is decoded; where it is resampled, or two are heard, it may be louder. */
-static const double level_limit = 1.5, opus_level_limit = TAKT_OPUS_MOST,
-                    opus_level_excused = 2 * TAKT_OPUS_MOST;
+static const double level_limit = 1.5, opus_level_limit = (double)TAKT_OPUS_MOST,
+                    opus_level_excused = 2 * (double)TAKT_OPUS_MOST;
 static const double step_share = 1.35, step_share_excused = 4;
 static const double latency_off_ms = 1, delay_slack_ms = 2.5, behind_most_ms = 650;
 static const double pause_s = 0.5, set_most_ms = 12, reach_share = 0.7, raised_least_ms = 0.5;
