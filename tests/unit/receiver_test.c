@@ -384,9 +384,9 @@ static void receiver_keeps_any_beat(void)
 {
     static const struct {
         uint32_t packet, block, pull;
-    } lengths[] = {{120, 128, 128}, {120, 64, 256}, {240, 128, 128}, {350, 128, 128},
+    } lengths[] = {{120, 128, 128}, {120, 64, 256}, {240, 128, 128}, {186, 128, 128},
                    {158, 128, 128}, {48, 128, 128}, {5, 128, 128},   {128, 128, 128},
-                   {128, 128, 100}, {32, 1024, 64}, {480, 480, 128}, {200, 441, 48}};
+                   {128, 128, 100}, {32, 1024, 64}, {240, 480, 128}, {200, 441, 48}};
     for (size_t k = 0; k < sizeof lengths / sizeof lengths[0]; k++)
         for (uint64_t seed = 0; seed < 6; seed++) {
             struct rig g;
