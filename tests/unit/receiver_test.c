@@ -388,18 +388,18 @@ static void receiver_keeps_any_beat(void)
                    {158, 128, 128}, {48, 128, 128}, {5, 128, 128},   {128, 128, 128},
                    {128, 128, 100}, {32, 1024, 64}, {240, 480, 128}, {200, 441, 48}};
     for (size_t k = 0; k < sizeof lengths / sizeof lengths[0]; k++)
-        for (uint64_t seed = 0; seed < 6; seed++) {
+        for (uint64_t seed = 0; seed < (uint64_t)ROUNDS(4); seed++) {
             struct rig g;
             CHECK(open_rig(&g, (struct takt_receiver_cfg){.packets_max = 4096}));
             g.chance = takt_random_seed(seed + 100 * k);
             g.packet = lengths[k].packet;
             g.block = lengths[k].block;
             g.phase_ns = (int64_t)takt_random_below(&g.chance, 2 * lengths[k].pull * MS / 48);
-            for (int i = 0; i < 3 * 48000; i += (int)lengths[k].pull)
+            for (int i = 0; i < 5 * 24000; i += (int)lengths[k].pull)
                 pull(&g, lengths[k].pull);
             struct takt_receiver_counts early = stats_of(&g).counts;
             CHECK(early.concealed_frames + early.late * lengths[k].packet < 2000);
-            for (int i = 0; i < 4 * 48000; i += (int)lengths[k].pull)
+            for (int i = 0; i < 2 * 48000; i += (int)lengths[k].pull)
                 pull(&g, lengths[k].pull);
             struct takt_receiver_counts late = stats_of(&g).counts;
             CHECK_INT(late.concealed_frames - early.concealed_frames, 0);
@@ -412,17 +412,17 @@ static void receiver_keeps_any_beat(void)
  * delay covers it. */
 static void receiver_learns_what_wakes_cost(void)
 {
-    for (uint64_t seed = 0; seed < 6; seed++) {
+    for (uint64_t seed = 0; seed < (uint64_t)ROUNDS(4); seed++) {
         struct rig g;
         CHECK(open_rig(&g, (struct takt_receiver_cfg){0}));
         g.chance = takt_random_seed(seed);
         g.block = 64;
         g.wakes_ms = 1;
         g.phase_ns = (int64_t)takt_random_below(&g.chance, 2 * MS);
-        pull_s(&g, 30);
+        pull_s(&g, 20);
         struct takt_receiver_stats before = stats_of(&g);
         CHECK(before.counts.late <= 4);
-        pull_s(&g, ROUNDS(60));
+        pull_s(&g, ROUNDS(20));
         struct takt_receiver_stats st = stats_of(&g);
         CHECK(st.counts.late - before.counts.late <= 1);
         CHECK(st.source[0].latency_ms < 64 / 48.0 + 1 + 64 / 48.0 + 2);
