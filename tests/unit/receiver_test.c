@@ -530,7 +530,7 @@ static void receiver_comes_to_rest_on_a_calm_path(void)
 static void receiver_follows_drift_without_a_glitch(void)
 {
     static const double ppm[] = {-500, -200, 200, 500};
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 8; i += THREAD_SANITIZED ? 3 : 1) { /* 0, 3, 6: one given */
         struct rig g;
         double low_ms = 1e9, high_ms = 0;
         CHECK(open_rig(&g, (struct takt_receiver_cfg){.latency_ms = i & 4 ? 5 : 0}));
