@@ -70,8 +70,8 @@ struct voice {
     struct takt_follow *follow;
 };
 
-/* Of a part of the first moment the packet that took longest. */
-struct slowest {
+/* When a packet came, and its first frame. */
+struct arrival {
     bool is_there;
     int64_t arrival_ns, media;
 };
@@ -97,10 +97,10 @@ struct takt_source {
     uint32_t stray_timestamp; /* where a stray one would go on, */
     uint32_t stray_run;       /* and how many near it there were on end */
 
-    bool is_learning; /* what the path is like */
-    int64_t first_ns; /* when the first packet came */
-    struct slowest slowest[LEARN_PARTS];
-    struct slowest recent[RECENT]; /* packets, the newest at recents - 1, and round */
+    bool is_learning;                    /* what the path is like */
+    int64_t first_ns;                    /* when the first packet came */
+    struct arrival slowest[LEARN_PARTS]; /* of each part of the first moment */
+    struct arrival recent[RECENT];       /* packets, the newest at recents - 1, and round */
     uint32_t recents;
     struct takt_beat_pulls pulls; /* those to come; without a beat but while the line is copied */
     uint32_t pull_frames;         /* of the newest pull */
@@ -250,6 +250,7 @@ static void restart(struct takt_source *s, const struct takt_net_packet *p, uint
     s->jumps = 0;
     s->saved_ns = 0;
     s->wants_beat = s->is_tight = false;
+    s->recents = s->seen = s->tight = 0; /* of a time that is over */
     s->seq_newest = s->seq_first = p->seq;
     for (int i = 0; i < LEARNT; i++)
         s->learnt[i] = INT64_MIN;
@@ -399,15 +400,15 @@ static void put(struct takt_source *s, const struct takt_net_packet *p, const st
 }
 
 /* What the beat of the newest packets saves of that delay; pulls: as they are with it. */
-static double saved_ns(const struct takt_source *s, const struct takt_beat_pulls *pulls,
-                       double delay_ns)
+static double beat_saves_ns(const struct takt_source *s, const struct takt_beat_pulls *pulls,
+                            double delay_ns)
 {
     struct takt_beat_packet packets[RECENT];
     uint32_t count = s->recents < RECENT ? s->recents : RECENT;
-    if (codec_of(s)->rate_hz != s->cfg.rate_hz || s->cfg.latency_ms > 0)
+    if (!pulls->frames || codec_of(s)->rate_hz != s->cfg.rate_hz || s->cfg.latency_ms > 0)
         return 0;
     for (uint32_t i = 0; i < count; i++) {
-        const struct slowest *p = &s->recent[i];
+        const struct arrival *p = &s->recent[i];
         int64_t due_ns = takt_envelope_due(&s->envelope, p->media);
         packets[i] = (struct takt_beat_packet){p->media, (double)(p->arrival_ns - due_ns)};
     }
@@ -440,7 +441,7 @@ static void find_beat(struct takt_source *s)
     struct takt_beat_pulls pulls = s->pulls;
     double delay_ns = any_beat_ns(s);
     pulls.media += llround((s->delay_ns - delay_ns) * 1e-9 * pulls.rate_hz);
-    s->saved_ns = saved_ns(s, &pulls, delay_ns);
+    s->saved_ns = beat_saves_ns(s, &pulls, delay_ns);
     s->wants_beat = false;
 }
 
@@ -480,10 +481,10 @@ static void look_at_peaks(struct takt_source *s, int64_t arrival_ns, int64_t med
 static void look_for_slowest(struct takt_source *s, int64_t arrival_ns, int64_t media)
 {
     int64_t part = (arrival_ns - s->first_ns) * LEARN_PARTS / learn_ns;
-    struct slowest *l = &s->slowest[part < 0 ? 0 : part < LEARN_PARTS ? part : LEARN_PARTS - 1];
+    struct arrival *l = &s->slowest[part < 0 ? 0 : part < LEARN_PARTS ? part : LEARN_PARTS - 1];
     double media_ns = (double)(media - l->media) * 1e9 / codec_of(s)->rate_hz;
     if (!l->is_there || (double)(arrival_ns - l->arrival_ns) > media_ns)
-        *l = (struct slowest){true, arrival_ns, media};
+        *l = (struct arrival){true, arrival_ns, media};
 }
 
 /* Whether it comes out of an outage: nothing had come for half a second or more, and then all of it
@@ -514,7 +515,7 @@ static void learn_late(struct takt_source *s, int64_t seq, int64_t arrival_ns, i
     takt_hist_record(&s->hist[TAKT_RECEIVER_LATENESS], (uint64_t)late_ns);
     if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
         return;
-    s->recent[s->recents++ % RECENT] = (struct slowest){true, arrival_ns, media};
+    s->recent[s->recents++ % RECENT] = (struct arrival){true, arrival_ns, media};
     takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / codec_of(s)->rate_hz));
     if (s->is_learning)
         look_for_slowest(s, arrival_ns, media);
@@ -677,7 +678,7 @@ static double first_wish_ns(const struct takt_source *s)
     double most_ns = 0, second_ns = 0;
     int parts = 0;
     for (int i = 0; i < LEARN_PARTS; i++) {
-        const struct slowest *l = &s->slowest[i];
+        const struct arrival *l = &s->slowest[i];
         if (!l->is_there)
             continue;
         double late_ns = (double)(l->arrival_ns - takt_envelope_due(&s->envelope, l->media));
@@ -793,7 +794,7 @@ static void end_learning(struct takt_source *s, int64_t play_ns, int64_t ahead_n
         double late_ns = (double)(play_ns - takt_envelope_due(&s->envelope, s->media_newest));
         pulls.media +=
             (int64_t)floor((late_ns - delay_ns - (double)ahead_ns) * 1e-9 * pulls.rate_hz);
-        s->saved_ns = saved_ns(s, &pulls, delay_ns);
+        s->saved_ns = beat_saves_ns(s, &pulls, delay_ns);
         s->tight_from_ns = play_ns;
         s->seen = s->tight = 0;
         begin_line(s, play_ns, ahead_ns, delay_ns - s->saved_ns);
