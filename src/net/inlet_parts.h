@@ -1,6 +1,7 @@
 /*
  * net/inlet_parts.h - what an inlet is made of: the keys that open its packets (inlet_keys.c), what
- * it knows of a source's clock and reports back (inlet_report.c), and who has a place (inlet.c).
+ * a source says of itself (inlet_heard.c), what is known of its clock and reported back
+ * (inlet_report.c), who has a place (inlet_place.c) and who has none yet (inlet_candidate.c).
  *
  * Thread: one at a time, all calls. RT: no.
  */
@@ -220,6 +221,8 @@ struct takt_inlet {
     struct takt_inlet_place place[TAKT_RECEIVER_SOURCES_MAX];
 };
 
+/* ---- Reports --------------------------------------------------------------------------------- */
+
 /* A report of the source is there, or it has a place: the next one to it comes soon. */
 void takt_inlet_report_soon(struct takt_inlet *in, struct takt_inlet_place *p, int64_t now_ns);
 
@@ -229,5 +232,86 @@ void takt_inlet_report(struct takt_inlet *in, struct takt_inlet_place *p, int64_
 
 /* What of its clock's units the jitter is in. */
 uint32_t takt_inlet_clock_hz(const struct takt_session_packets *p);
+
+/* All of a compound but the line; clock_hz is 0 where no format is known yet. Returns whether the
+ * source ends. */
+bool takt_inlet_hear(const struct takt_inlet *in, struct takt_inlet_sender *s, uint32_t clock_hz,
+                     const struct takt_inlet_datagram *d, size_t bytes);
+
+/* Its line, if there is one that can be played. */
+bool takt_inlet_hear_line(const struct takt_inlet *in, const uint8_t *data, size_t bytes,
+                          uint32_t ssrc, struct takt_session_packets *out);
+
+/* ---- Places ---------------------------------------------------------------------------------- */
+
+/* What packets of this type are, as far as anybody has told; NULL: nobody has. */
+const struct takt_session_packets *
+takt_inlet_format_of(const struct takt_inlet *in, const struct takt_inlet_sender *s, uint8_t type);
+
+/* Makes it as a receiver can take it, if any can. Opus is received at 48 kHz, whatever it was made
+ * of. */
+bool takt_inlet_is_playable(struct takt_session_packets *p);
+
+bool takt_inlet_is_same_host(const struct takt_inlet_peer *a, const struct takt_inlet_peer *b);
+
+/* context: NULL but with a key of takt. */
+struct takt_inlet_place *takt_inlet_find_place(struct takt_inlet *in, uint32_t ssrc,
+                                               const struct takt_inlet_context *context);
+
+/* Its caller is told why. */
+void takt_inlet_end_place(struct takt_inlet *in, struct takt_inlet_place *p,
+                          enum takt_inlet_ending why);
+
+/* Its caller is told whom it is of, and in what format. */
+void takt_inlet_announce(struct takt_inlet *in, struct takt_inlet_place *p,
+                         const struct takt_session_packets *format);
+
+/* The same source in another format. */
+void takt_inlet_begin_anew(struct takt_inlet *in, struct takt_inlet_place *p,
+                           const struct takt_session_packets *format);
+
+/* Whether packets of this type are its source's sound. */
+bool takt_inlet_is_of(const struct takt_inlet_place *p, uint8_t type);
+
+/* Delivers a packet of its sound, and what repair brings back by it. */
+void takt_inlet_receive(struct takt_inlet *in, struct takt_inlet_place *p,
+                        const struct takt_rtp *rtp, const uint8_t *data, size_t bytes,
+                        int64_t arrival_ns);
+
+/* One packet of a source that has a place, and one of its repair packets. Each returns the count
+ * that it belongs to. */
+uint64_t *takt_inlet_take_rtp(struct takt_inlet *in, struct takt_inlet_place *p,
+                              const struct takt_rtp *rtp, const struct takt_inlet_datagram *d,
+                              size_t bytes);
+uint64_t *takt_inlet_take_repair(struct takt_inlet *in, struct takt_inlet_place *p,
+                                 const struct takt_rtp *rtp, const struct takt_inlet_datagram *d,
+                                 size_t bytes);
+
+/* ---- Candidates ------------------------------------------------------------------------------ */
+
+/* context: as above. */
+struct takt_inlet_candidate *takt_inlet_find_candidate(struct takt_inlet *in, uint32_t ssrc,
+                                                       const struct takt_inlet_context *context);
+
+/* A free one, or the one that was silent for longest. */
+struct takt_inlet_candidate *takt_inlet_claim_candidate(struct takt_inlet *in, uint32_t ssrc,
+                                                        struct takt_inlet_context *context,
+                                                        const struct takt_inlet_peer *from,
+                                                        int64_t now_ns);
+
+/* A context that is used for another source takes its candidate with it. */
+void takt_inlet_drop_stale(struct takt_inlet *in, const struct takt_inlet_context *context,
+                           uint32_t ssrc);
+
+/* Gives it a place, if it may have one now. */
+bool takt_inlet_promote(struct takt_inlet *in, struct takt_inlet_candidate *c, int64_t now_ns);
+
+/* Whether it said that it ends, and a packet of it may still be on its way. */
+bool takt_inlet_has_just_gone(const struct takt_inlet *in, uint32_t ssrc, int64_t now_ns);
+
+/* A packet of a source without a place. Returns the count that it belongs to. */
+uint64_t *takt_inlet_audition(struct takt_inlet *in, const struct takt_rtp *rtp,
+                              struct takt_inlet_context *context,
+                              const struct takt_inlet_datagram *d, size_t bytes);
 
 #endif
