@@ -18,6 +18,12 @@ static const double moving_most_s = 3; /* after which it is no move: the clocks 
 static const int64_t calm_for_ns = 15000000000, peak_for_ns = 120000000000;
 static const double comfort_ns = 1e6; /* the most that is added to cover the latest packet, */
 static const double above_ns = 0.1e6; /* which it then is above that */
+/* Where what is late costs more than the delay that is wished for, a delay that leaves nothing late
+ * may be longer by so much than both together; and then by so much, as there are moments without
+ * any that is late. The cost is that of the last half minute, and of no less than some seconds. */
+static const double dear = 1.1, dear_still = 1.5;
+static const double cost_for_s = 30, cost_least_s = 3;
+static const int64_t wish_for_ns = 50000000;
 static const double room_part = 0.75; /* of the room for packets that may be used up by the delay */
 static const double outage_ns = 5e8, on_time_ns = 1e5;
 static const int64_t outage_over_ns = 250000000;
@@ -30,6 +36,10 @@ void takt_source_listen(struct takt_source *s, int64_t arrival_ns)
     memset(s->slowest, 0, sizeof s->slowest);
     s->recents = 0;
     s->peak_ns = s->peak_before_ns = 0;
+    s->wish_from_ns = arrival_ns;
+    s->wish_then_ns = s->wish_before_ns = (double)takt_target_delay_ns(s->target);
+    s->looked_s = s->missed_s = 0;
+    s->covers_all = false;
     s->pressed_at_ns = arrival_ns - calm_for_ns;
 }
 
@@ -62,14 +72,26 @@ double takt_source_delay_most_ns(const struct takt_source *s)
     return fmax(0, fmin(most_ns, room_part * room_ns - s->ahead_ns));
 }
 
+/* What is late costs, as the target has it. */
+static double late_costs_ns(const struct takt_source *s)
+{
+    double missed = s->missed_s / fmax(s->looked_s, cost_least_s);
+    return missed * takt_target_lambda_ms(s->target) * 1e6;
+}
+
+/* The latest of the last minutes. */
+static double peak_ns(const struct takt_source *s)
+{
+    return fmax(s->peak_ns, s->peak_before_ns) + above_ns;
+}
+
 /* The delay that covers packets whatever their beat. What the target wishes leaves rare packets
  * late; where it is cheap these are covered as well. */
 static double any_beat_ns(const struct takt_source *s)
 {
     double wish_ns = (double)takt_target_delay_ns(s->target);
-    double peak_ns = fmax(s->peak_ns, s->peak_before_ns);
-    bool is_cheap = peak_ns + above_ns <= wish_ns + comfort_ns;
-    double goal_ns = is_cheap ? fmax(wish_ns, peak_ns + above_ns) : wish_ns;
+    bool is_cheap = s->covers_all || peak_ns(s) <= wish_ns + comfort_ns;
+    double goal_ns = is_cheap ? fmax(wish_ns, peak_ns(s)) : wish_ns;
     return fmin(goal_ns, takt_source_delay_most_ns(s));
 }
 
@@ -115,6 +137,28 @@ static void look_at_peaks(struct takt_source *s, int64_t arrival_ns, int64_t med
     }
 }
 
+/* Whether a packet would be late, were the delay what is wished for. The wish is that of some time
+ * before: what comes after a standstill comes at once, and by then is late whatever is wished. */
+static void look_at_cost(struct takt_source *s, int64_t arrival_ns, double late_ns, double packet_s)
+{
+    if (arrival_ns - s->wish_from_ns > wish_for_ns || arrival_ns < s->wish_from_ns) {
+        s->wish_from_ns = arrival_ns;
+        s->wish_before_ns = s->wish_then_ns;
+        s->wish_then_ns = (double)takt_target_delay_ns(s->target);
+    }
+    double keep = 1 - fmin(packet_s, 1) / cost_for_s;
+    s->looked_s = s->looked_s * keep + packet_s;
+    s->missed_s *= keep;
+    if (late_ns > s->wish_before_ns)
+        s->missed_s += packet_s;
+    else if (!s->covers_all)
+        return;
+    double late_costs = late_costs_ns(s), cost = s->wish_before_ns + late_costs;
+    s->covers_all = s->cfg.late_ratio == 0 &&
+                    (s->covers_all ? peak_ns(s) <= dear_still * cost
+                                   : peak_ns(s) <= dear * cost && late_costs > s->wish_before_ns);
+}
+
 static void look_for_slowest(struct takt_source *s, int64_t arrival_ns, int64_t media)
 {
     int64_t part = (arrival_ns - s->first_ns) * TAKT_SOURCE_PARTS / TAKT_SOURCE_LEARN_NS;
@@ -154,11 +198,13 @@ void takt_source_learn_late(struct takt_source *s, int64_t seq, int64_t arrival_
         return;
     s->recent[s->recents++ % TAKT_SOURCE_RECENT] =
         (struct takt_source_arrival){true, arrival_ns, media};
-    takt_target_update(s->target, late_ns, (int64_t)(frames * 1e9 / takt_source_codec(s)->rate_hz));
+    double packet_s = (double)frames / takt_source_codec(s)->rate_hz;
+    takt_target_update(s->target, late_ns, (int64_t)(packet_s * 1e9));
     if (s->is_learning)
         look_for_slowest(s, arrival_ns, media);
     else
         look_at_peaks(s, arrival_ns, media, (double)late_ns);
+    look_at_cost(s, arrival_ns, (double)late_ns, packet_s);
 }
 
 double takt_source_goal_ns(const struct takt_source *s)

@@ -76,7 +76,11 @@ struct takt_source {
     bool is_tight;                  /* so it was in the last second */
     double peak_ns, peak_before_ns; /* the latest ones of now and of the time before */
     int64_t peak_from_ns;
-    int64_t seq_first;                  /* since it began anew */
+    double wish_before_ns, wish_then_ns; /* what the target wished some time ago, */
+    int64_t wish_from_ns;
+    double looked_s, missed_s; /* and what of the sound lately would be late by it */
+    bool covers_all;           /* as that costs more than a delay by which nothing is late */
+    int64_t seq_first;         /* since it began anew */
     int64_t learnt[TAKT_SOURCE_LEARNT]; /* numbers of packets whose lateness has been counted, by
                                            number */
     bool is_out;                        /* packets come that an outage held up */

@@ -710,6 +710,41 @@ static void receiver_is_back_soon_after_an_outage(void)
     }
 }
 
+/* Every so often nothing comes for 60 ms, and then all of it at once. */
+static void pull_standing_still_s(struct rig *g, double s, double every_s)
+{
+    for (double at_s = 0; at_s < s; at_s += every_s) {
+        pull_s(g, every_s - 0.06);
+        g->is_held = true;
+        pull_s(g, 0.06);
+        g->is_held = false;
+        g->held_ns = g->now_ns;
+    }
+}
+
+/* At 20 ms for each percent that is late, gaps of 60 ms every 2 s are as dear as 60 ms of delay, so
+ * it is that, and soon; once in 20 s they cost a tenth of it, and the delay stays short. */
+static void receiver_covers_what_costs_as_much_in_gaps(void)
+{
+    for (uint64_t seed = 0; seed < (uint64_t)ROUNDS(4); seed++) {
+        struct rig g;
+        CHECK(open_rig(&g, (struct takt_receiver_cfg){0}));
+        g.chance = takt_random_seed(seed);
+        g.jitter_ms = 0.3 * (double)seed;
+        pull_s(&g, takt_random_unit(&g.chance));
+        pull_standing_still_s(&g, 8, 2);
+        struct takt_receiver_stats before = stats_of(&g);
+        pull_standing_still_s(&g, 30, 2);
+        struct takt_receiver_stats st = stats_of(&g);
+        CHECK_INT(st.counts.late - before.counts.late, 0);
+        CHECK_INT(st.counts.concealed_frames - before.counts.concealed_frames, 0);
+        CHECK(st.source[0].delay_ms < 63);
+        pull_standing_still_s(&g, 100, 20);
+        CHECK(stats_of(&g).source[0].delay_ms < 10);
+        close_rig(&g);
+    }
+}
+
 /* Packets come, pulls do not. */
 static void stall_s(struct rig *g, double s)
 {
@@ -1298,6 +1333,7 @@ int main(void)
     RUN(receiver_counts_add_up);
     RUN(receiver_tells_who_is_silent);
     RUN(receiver_is_back_soon_after_an_outage);
+    RUN(receiver_covers_what_costs_as_much_in_gaps);
     RUN(receiver_goes_on_after_a_stall);
     RUN(receiver_has_room_for_so_many_packets);
     RUN(receiver_plays_what_is_left_of_a_late_packet);
