@@ -154,9 +154,8 @@ static void look_at_cost(struct takt_source *s, int64_t arrival_ns, double late_
     else if (!s->covers_all)
         return;
     double late_costs = late_costs_ns(s), cost = s->wish_before_ns + late_costs;
-    s->covers_all = s->cfg.late_ratio == 0 &&
-                    (s->covers_all ? peak_ns(s) <= dear_still * cost
-                                   : peak_ns(s) <= dear * cost && late_costs > s->wish_before_ns);
+    s->covers_all = s->cfg.late_ratio == 0 && late_costs > s->wish_before_ns &&
+                    peak_ns(s) <= (s->covers_all ? dear_still : dear) * cost;
 }
 
 static void look_for_slowest(struct takt_source *s, int64_t arrival_ns, int64_t media)
