@@ -67,6 +67,15 @@ static bool fan_out(struct takt_work *work, void *event, void *of)
     return false;
 }
 
+/* How often the blocks are handed on in a second: soon, unless nobody listens. */
+static uint32_t fan_rate(const struct session *s)
+{
+    for (int i = 0; i < s->analysis_count; i++)
+        if (!s->analyses[i]->only_looks)
+            return 400;
+    return 10;
+}
+
 static int begin_fan(struct running *r)
 {
     struct takt_error e;
@@ -74,7 +83,7 @@ static int begin_fan(struct running *r)
     struct takt_worker_cfg cfg = {
         .work = fan_out,
         .arg = r,
-        .size_frames = rate_hz / 400,
+        .size_frames = rate_hz / fan_rate(r->session),
         .channels = r->channels,
         .capacity_frames = rate_hz / 2 + 2 * r->actual.block_frames_max,
         .rate_hz = rate_hz,

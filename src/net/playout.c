@@ -20,6 +20,7 @@ enum {
     END_PART = 200        /* and what stands in behind the last one to go down: 5 ms */
 };
 static const float silence_most = 3e-5f; /* -90 dB */
+static const int64_t missed_for_s = 10;
 
 struct takt_playout {
     struct takt_codec_format format;
@@ -30,12 +31,13 @@ struct takt_playout {
     float *line[TAKT_CODEC_CHANNELS_MAX], *at[TAKT_CODEC_CHANNELS_MAX];
     int64_t from, head, shift;
     bool is_helped;
-    int64_t asked;   /* for help: up to where */
-    bool is_heard;   /* there was sound since it began */
-    int64_t hidden;  /* for so many frames */
-    bool is_ended;   /* nothing of the sender is missing any more */
-    uint32_t ending; /* so many frames of what stands in behind its last one were turned down */
-    bool is_hidden;  /* what is at the head stands in for what is not there */
+    int64_t asked;     /* for help: up to where */
+    int64_t hidden_at; /* up to where something was missing last */
+    bool is_heard;     /* there was sound since it began */
+    int64_t hidden;    /* for so many frames */
+    bool is_ended;     /* nothing of the sender is missing any more */
+    uint32_t ending;   /* so many frames of what stands in behind its last one were turned down */
+    bool is_hidden;    /* what is at the head stands in for what is not there */
     struct takt_playout_counts counts;
 };
 
@@ -104,6 +106,7 @@ void takt_playout_begin(struct takt_playout *p, int64_t media)
 {
     p->from = -TAKT_PLAYOUT_KEPT;
     p->head = p->asked = p->hidden = 0;
+    p->hidden_at = -missed_for_s * p->format.rate_hz;
     p->shift = media;
     p->ending = 0;
     p->is_heard = p->is_hidden = p->is_ended = false;
@@ -170,10 +173,13 @@ static void join(struct takt_playout *p, float *const *planes, uint32_t frames)
     takt_conceal_heard(p->conceal, (const float *const *)planes, frames);
 }
 
-/* Every 10 ms. */
+/* Every 10 ms; where nothing has been missing for long, every 40 ms: to find a filter is most of
+ * what a receiver takes of a processor. */
 static void ask(struct takt_playout *p)
 {
-    if (p->is_helped && p->conceal && p->head - p->asked >= p->format.rate_hz / 100)
+    int64_t hz = p->format.rate_hz;
+    int64_t every = p->head - p->hidden_at < missed_for_s * hz ? hz / 100 : hz / 25;
+    if (p->is_helped && p->conceal && p->head - p->asked >= every)
         p->asked = takt_conceal_ask(p->conceal) ? p->head : p->asked;
 }
 
@@ -271,6 +277,7 @@ static int64_t hide(struct takt_playout *p, uint32_t frames, int64_t known, bool
     p->is_hidden = p->is_heard;
     p->hidden += frames;
     p->head += frames;
+    p->hidden_at = p->is_heard ? p->head : p->hidden_at;
     int64_t left = known > frames ? known - frames : 0;
     int64_t moved = within(wish, -(int64_t)frames, left);
     p->shift += moved;

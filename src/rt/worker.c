@@ -3,7 +3,7 @@
  * event and a ring of all of them.
  *
  * Waking a thread costs its waker microseconds. So the worker is not woken: it naps by the clock,
- * for half a hop and 10 ms at most, as its ring holds far more. Only when nothing has come for
+ * for half a hop and 25 ms at most, as its ring holds far more. Only when nothing has come for
  * half a second does it go to sleep, and the next block wakes it. That block may come just before
  * the worker says that it sleeps; then the one after it wakes it, or the sleep's own end.
  *
@@ -31,7 +31,7 @@ enum {
     STACK_BYTES = 512 << 10,
     EVENTS = 64,
     NAP_NS_MIN = 1000000,
-    NAP_NS_MAX = 10000000,
+    NAP_NS_MAX = 25000000,
     REST_NS = 500000000, /* of napping in vain, and then of a sleep */
     DESTROY_MS = 2000
 };
