@@ -240,13 +240,15 @@ static void check_silence(struct takt_lab_net *l)
 {
     struct takt_lab_net_ear *ear = &l->ear;
     const struct takt_lab_net_plan *p = l->plan;
-    double delay_ms = takt_lab_ends_stats(l->ends)->source[0].delay_ms;
+    const struct takt_receiver_source *s = &takt_lab_ends_stats(l->ends)->source[0];
+    double latency_ms = s->has_latency ? s->latency_ms : 0;
     for (uint32_t i = 0; i < p->out_block; i++) {
         ear->silent_frames = is_silent_at(l, i) ? ear->silent_frames + 1 : 0;
         if (ear->silent_frames != 1)
             continue;
         ear->silent_from_ns = l->now_ns;
-        ear->silent_delay_ms = delay_ms;
+        ear->silent_delay_ms = s->delay_ms;
+        ear->silent_latency_ms = latency_ms;
     }
     /* Where packets may be later than the delay may be, they are late for long. */
     if (takt_lab_net_reach_ms(p) > reach_share * limit_ms(l) || is_damaged(l) || l->trace)
@@ -256,8 +258,11 @@ static void check_silence(struct takt_lab_net *l)
         return;
     int64_t before_ns = (int64_t)((limit_ms(l) + 500) * NS_A_MS);
     int64_t cause_ns = takt_lab_net_dead_ns(l, ear->silent_from_ns - before_ns);
-    if (l->pause_frames) /* which may be made longer, so that the delay can grow unheard */
-        cause_ns += (int64_t)((1e3 * pause_s + fmax(0, delay_ms - ear->silent_delay_ms)) * NS_A_MS);
+    if (l->pause_frames) { /* which may be made longer, so that the delay can grow unheard */
+        double grown_ms = fmax(s->delay_ms - ear->silent_delay_ms,   /* as far as that is known, */
+                               latency_ms - ear->silent_latency_ms); /* or as it is */
+        cause_ns += (int64_t)((1e3 * pause_s + fmax(0, grown_ms)) * NS_A_MS);
+    }
     if (silent_ns > cause_ns + silence_more_ns)
         takt_lab_net_break(l, "%.1f ms of silence, and %.1f ms of cause", (double)silent_ns * 1e-6,
                            (double)cause_ns * 1e-6);
@@ -374,9 +379,9 @@ void takt_lab_net_check_end(struct takt_lab_net *l)
 {
     const struct takt_receiver_stats *st = takt_lab_ends_stats(l->ends);
     const struct takt_receiver_counts *c = &st->counts;
-    uint64_t waiting_most = l->trace ? UINT64_MAX : 0;
+    bool has_pulled = l->now_ns - l->stalled_until_ns > waits_most_ns;
     takt_lab_net_check_second(l);
-    if (c->waiting > waiting_most)
+    if (c->waiting && has_pulled && !l->trace)
         takt_lab_net_break(l, "%llu packets wait, and nothing has been sent for 2 s",
                            (unsigned long long)c->waiting);
     uint64_t came = takt_lab_ends_handed(l->ends);

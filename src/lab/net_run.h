@@ -50,8 +50,8 @@ struct takt_lab_net_ear {
     float last[TAKT_LAB_NET_CHANNELS];
     uint64_t silent_frames;
     int64_t silent_from_ns;
-    double silent_delay_ms; /* then */
-    int64_t above_since_ns; /* the delay is above its limit; 0: it is not */
+    double silent_delay_ms, silent_latency_ms; /* then */
+    int64_t above_since_ns;                    /* the delay is above its limit; 0: it is not */
     double above_ms, delay_ms;
     int64_t trip_ns, trip_until_ns; /* of the round trips lately the longest */
     size_t heap_bytes;

@@ -115,7 +115,6 @@ struct takt_inlet_least {
 
 struct takt_inlet_clock {
     struct takt_inlet_least sr; /* arrival less the SR's wall clock, less drift */
-    uint32_t sr_above;
     struct takt_inlet_least trip;
     uint32_t asked[TAKT_INLET_ASKED]; /* our clock's middle bits, in reports that were sent */
     uint32_t asked_count;
@@ -123,7 +122,7 @@ struct takt_inlet_clock {
     int64_t unix_less_monotonic_ns;
     bool has_pair; /* the newest SR: its wall clock, and the RTP timestamp of that moment */
     int64_t pair_ns;
-    uint32_t pair_timestamp;
+    uint32_t pair_timestamp, pair_hz;
 };
 
 /* An SR's time, with its RTP timestamp at clock_hz, and an answer to our own. A wall clock that was

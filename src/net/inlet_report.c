@@ -5,8 +5,9 @@
  * the difference of the clocks, so the least of the last minute is of a report that hardly waited;
  * since clocks drift, an older one counts for more than it was. The delay itself cannot be told
  * from the difference of the clocks, but by asking: the sender answers our clock's reading, and
- * half of the least round trip is taken as the delay. A wall clock that is set back shows in three
- * reports that are all late, and what was before is forgotten.
+ * half of the least round trip is taken as the delay. A wall clock that is set shows in a report
+ * whose time and timestamp do not go on as those of the one before, and what was before is
+ * forgotten.
  *
  * A report goes where the source's own came from, and only as many bytes as came from there: so
  * nobody can have us send more to a third than he sends himself.
@@ -23,13 +24,12 @@
 enum {
     OPUS_HZ = 48000,
     DRIFT_IN = 20000, /* 50 ppm */
-    ABOVE_MAX = 3,
     FIRST_REPORTS = 8,
     REPORT_BYTES_MAX = 512,
     TOLD_BYTES_MAX = 32,
     AROUND_BYTES = 28 /* IPv4 and UDP */
 };
-static const int64_t ns_per_s = 1000000000, window_ns = 60000000000, step_ns = 100000000;
+static const int64_t ns_per_s = 1000000000, window_ns = 60000000000;
 static const int64_t soon_ns = 20000000, soon_more_ns = 60000000, again_ns = 100000000;
 static const int64_t soonest_ns = 500000000, latest_ns = 5000000000;
 static const int64_t near_ns = 1900000000000000000; /* 2030, which no NTP time is far from */
@@ -96,17 +96,16 @@ void takt_inlet_clock_sr(struct takt_inlet_clock *c, int64_t arrival_ns, uint64_
                          uint32_t timestamp, uint32_t clock_hz)
 {
     int64_t unix_ns = takt_ntp_to_ns(ntp, near_ns);
-    if (c->has_pair && !fits_pair(c, unix_ns, timestamp, clock_hz, pair_off_ns))
-        c->sr.count = c->sr_above = 0;
+    /* One that was heard before the format was known could be compared with nothing. */
+    bool is_first = !c->has_pair || c->pair_hz != clock_hz;
+    if (is_first || !fits_pair(c, unix_ns, timestamp, clock_hz, pair_off_ns))
+        c->sr.count = 0;
     c->has_pair = true;
+    c->pair_hz = clock_hz;
     c->pair_ns = unix_ns;
     c->pair_timestamp = timestamp;
-    struct takt_inlet_sample now = {arrival_ns, arrival_ns - unix_ns - drift_ns(arrival_ns)};
-    bool is_above = c->sr.count > 0 && now.ns > step_ns + least_of(&c->sr, arrival_ns);
-    c->sr_above = is_above ? c->sr_above + 1 : 0;
-    if (c->sr_above == ABOVE_MAX)
-        c->sr.count = c->sr_above = 0;
-    add_sample(&c->sr, now);
+    add_sample(&c->sr,
+               (struct takt_inlet_sample){arrival_ns, arrival_ns - unix_ns - drift_ns(arrival_ns)});
     find_clock(c, arrival_ns);
 }
 

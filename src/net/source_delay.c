@@ -190,11 +190,11 @@ void takt_source_learn_late(struct takt_source *s, int64_t seq, int64_t arrival_
     *learnt = seq;
     int64_t late_ns = arrival_ns - takt_envelope_due(&s->envelope, media);
     late_ns = late_ns > 0 ? late_ns : 0;
-    s->late_newest_ns = fmin((double)late_ns, s->late_last_ns); /* one alone is a spike */
-    s->late_last_ns = (double)late_ns;
     takt_hist_record(&s->hist[TAKT_RECEIVER_LATENESS], (uint64_t)late_ns);
     if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
         return;
+    s->late_newest_ns = fmin((double)late_ns, s->late_last_ns); /* one alone is a spike */
+    s->late_last_ns = (double)late_ns;
     s->recent[s->recents++ % TAKT_SOURCE_RECENT] =
         (struct takt_source_arrival){true, arrival_ns, media};
     double packet_s = (double)frames / takt_source_codec(s)->rate_hz;

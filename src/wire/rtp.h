@@ -112,7 +112,9 @@ int64_t takt_unwrap32(int64_t near, uint32_t low);
 enum {
     TAKT_RTP_PROBATION_PACKETS = 2, /* in order, before a source is believed */
     TAKT_RTP_DROPOUT_MAX = 3000,    /* packets missing in one gap of a source that goes on */
-    TAKT_RTP_MISORDER_MAX = 100     /* packets by which one may be late */
+    TAKT_RTP_MISORDER_MAX = 1000    /* packets by which one may be late; the 100 of appendix A.1 are
+                                     * two seconds of 20 ms, but a tenth of one of 1 ms, and a path
+                                     * that becomes shorter by more has packets of both in turn */
 };
 
 enum takt_rtp_verdict {

@@ -1048,6 +1048,30 @@ static void least_round_trip_of_a_minute_is_what_a_clock_goes_by(void)
     }
 }
 
+/* Reports that a path held up for seconds come at once, and are all late: that is no clock that was
+ * set, and what earlier ones said of it stays. */
+static void reports_that_were_held_up_say_nothing_of_a_clock(void)
+{
+    const int64_t wall_ns = 1790000000000000000, trip_ns = 10 * MS;
+    for (int held_ms = 0; held_ms <= 3000; held_ms += 500) {
+        struct takt_inlet_clock c = {0};
+        for (int ms = 0; ms < 40000; ms += 250) {
+            int64_t sent_ns = (1000 + ms) * (int64_t)MS, arrival_ns = sent_ns + trip_ns / 2;
+            bool is_held = ms > 5000 && ms % 7000 < held_ms;
+            arrival_ns += is_held ? (held_ms - ms % 7000 + 20) * (int64_t)MS : 0;
+            arrival_ns += ms > 5000 ? 20 * MS : 0; /* and the path is longer since then */
+            takt_inlet_clock_sr(&c, arrival_ns, takt_ntp_from_ns(wall_ns + sent_ns),
+                                (uint32_t)ms * 48, 48000);
+            if (ms == 0) {
+                c.asked[c.asked_count++] = takt_ntp_middle(takt_ntp_from_ns(arrival_ns - trip_ns));
+                takt_inlet_clock_answer(&c, arrival_ns,
+                                        &(struct takt_rtcp_dlrr){.last_rr = c.asked[0]});
+            }
+            CHECK_NEAR(c.unix_less_monotonic_ns - wall_ns, 0, 2e6);
+        }
+    }
+}
+
 /* Lies of a clock are not believed without a round trip that was asked for. */
 static void capture_is_not_known_without_a_round_trip(void)
 {
@@ -1288,6 +1312,7 @@ int main(void)
     RUN(repair_brings_back_what_was_lost);
     RUN(capture_times_are_known_by_our_clock);
     RUN(least_round_trip_of_a_minute_is_what_a_clock_goes_by);
+    RUN(reports_that_were_held_up_say_nothing_of_a_clock);
     RUN(capture_is_not_known_without_a_round_trip);
     RUN(reports_never_exceed_what_came);
     RUN(plain_sources_get_no_report_unless_asked_for);

@@ -36,7 +36,7 @@ struct rig {
     uint32_t bits; /* 16 or 24 */
     enum sound sound;
     double drift_ppm; /* by how much the sender is faster */
-    double jitter_ms, loss, twice;
+    double path_ms, jitter_ms, loss, twice;
     uint32_t red;     /* how many copies of older packets there are in one */
     bool is_held;     /* nothing arrives, until it does all at once */
     bool is_cut;      /* nothing arrives */
@@ -161,7 +161,7 @@ static void fly(struct rig *g, const struct flying *from)
         return;
     struct flying *f = &g->flying[g->count++];
     *f = *from;
-    f->arrival_ns += (int64_t)(takt_random_unit(&g->chance) * g->jitter_ms * MS);
+    f->arrival_ns += (int64_t)((g->path_ms + takt_random_unit(&g->chance) * g->jitter_ms) * MS);
 }
 
 static int64_t due_ns(const struct rig *g, int64_t packet)
@@ -741,6 +741,28 @@ static void receiver_covers_what_costs_as_much_in_gaps(void)
         CHECK(st.source[0].delay_ms < 63);
         pull_standing_still_s(&g, 100, 20);
         CHECK(stats_of(&g).source[0].delay_ms < 10);
+        close_rig(&g);
+    }
+}
+
+/* Packets of before come in turn with those that overtake them, which are some hundred ahead: that
+ * is one sender still, and nothing of it is missing. */
+static void receiver_takes_two_paths_for_one_sender(void)
+{
+    for (double path_ms = 20; path_ms < 180; path_ms *= 1.7) {
+        struct rig g;
+        double kept = 0;
+        CHECK(open_rig(&g, (struct takt_receiver_cfg){.packets_max = 4096}));
+        g.sound = SINE;
+        g.path_ms = path_ms;
+        pull_s(&g, 5);
+        struct takt_receiver_counts before = stats_of(&g).counts;
+        g.path_ms = 0;
+        CHECK(silence_ms(&g, 2, &kept) < 1);
+        struct takt_receiver_counts after = stats_of(&g).counts;
+        CHECK_INT(after.strays, 0);
+        CHECK(after.resets - before.resets <= 1); /* which is a jump in time */
+        CHECK(adds_up(&after));
         close_rig(&g);
     }
 }
@@ -1333,6 +1355,7 @@ int main(void)
     RUN(receiver_counts_add_up);
     RUN(receiver_tells_who_is_silent);
     RUN(receiver_is_back_soon_after_an_outage);
+    RUN(receiver_takes_two_paths_for_one_sender);
     RUN(receiver_covers_what_costs_as_much_in_gaps);
     RUN(receiver_goes_on_after_a_stall);
     RUN(receiver_has_room_for_so_many_packets);

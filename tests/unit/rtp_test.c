@@ -277,8 +277,8 @@ static void source_takes_late_packets_and_copies(void)
     takt_rtp_source_init(&s, 500);
     take_many(&s, 500, 300);
     CHECK_INT(takt_rtp_source_take(&s, 799), TAKT_RTP_LATE);
-    CHECK_INT(takt_rtp_source_take(&s, 699), TAKT_RTP_LATE);
-    CHECK_INT(takt_rtp_source_take(&s, 698), TAKT_RTP_JUMP);
+    CHECK_INT(takt_rtp_source_take(&s, 799 - TAKT_RTP_MISORDER_MAX), TAKT_RTP_LATE);
+    CHECK_INT(takt_rtp_source_take(&s, 799 - TAKT_RTP_MISORDER_MAX - 1), TAKT_RTP_JUMP);
     struct takt_rtp_reception r = takt_rtp_source_report(&s);
     CHECK_INT(r.lost, -2);
     CHECK_INT(r.fraction_lost, 0);
