@@ -379,7 +379,8 @@ void takt_lab_net_check_end(struct takt_lab_net *l)
 {
     const struct takt_receiver_stats *st = takt_lab_ends_stats(l->ends);
     const struct takt_receiver_counts *c = &st->counts;
-    bool has_pulled = l->now_ns - l->stalled_until_ns > waits_most_ns;
+    bool has_pulled = l->now_ns - l->stalled_until_ns > waits_most_ns &&
+                      takt_lab_net_reach_ms(l->plan) * NS_A_MS < (double)waits_most_ns;
     takt_lab_net_check_second(l);
     if (c->waiting && has_pulled && !l->trace)
         takt_lab_net_break(l, "%llu packets wait, and nothing has been sent for 2 s",

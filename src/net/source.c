@@ -111,7 +111,7 @@ static void restart(struct takt_source *s, const struct takt_net_packet *p, uint
     cut(s);
     s->format = format;
     s->format_run = 0;
-    s->has_newest = s->has_stray = s->is_pressed = s->is_out = s->has_ended = false;
+    s->has_newest = s->has_stray = s->is_pressed = s->is_out = s->has_ended = s->is_back = false;
     s->jumps = 0;
     s->saved_ns = 0;
     s->wants_beat = s->is_tight = false;

@@ -19,10 +19,10 @@ static const int64_t calm_for_ns = 15000000000, peak_for_ns = 120000000000;
 static const double comfort_ns = 1e6; /* the most that is added to cover the latest packet, */
 static const double above_ns = 0.1e6; /* which it then is above that */
 /* Where what is late costs more than the delay that is wished for, a delay that leaves nothing late
- * may be longer by so much than both together; and then by so much, as there are moments without
- * any that is late. The cost is that of the last half minute, and of no less than some seconds. */
-static const double dear = 1.1, dear_still = 1.5;
-static const double cost_for_s = 30, cost_least_s = 3;
+ * may be longer by so much than both together. The cost is that of the last seconds, but for those
+ * in which the first delay is found; and what it asked for is kept for some time. */
+static const double dear = 1.1, cost_for_s = 7, cost_least_s = 3;
+static const int64_t cost_from_ns = 1000000000, cover_for_ns = 15000000000;
 static const int64_t wish_for_ns = 50000000;
 static const double room_part = 0.75; /* of the room for packets that may be used up by the delay */
 static const double outage_ns = 5e8, on_time_ns = 1e5;
@@ -146,6 +146,8 @@ static void look_at_cost(struct takt_source *s, int64_t arrival_ns, double late_
         s->wish_before_ns = s->wish_then_ns;
         s->wish_then_ns = (double)takt_target_delay_ns(s->target);
     }
+    if (arrival_ns - s->first_ns < cost_from_ns)
+        return;
     double keep = 1 - fmin(packet_s, 1) / cost_for_s;
     s->looked_s = s->looked_s * keep + packet_s;
     s->missed_s *= keep;
@@ -154,8 +156,10 @@ static void look_at_cost(struct takt_source *s, int64_t arrival_ns, double late_
     else if (!s->covers_all)
         return;
     double late_costs = late_costs_ns(s), cost = s->wish_before_ns + late_costs;
-    s->covers_all = s->cfg.late_ratio == 0 && late_costs > s->wish_before_ns &&
-                    peak_ns(s) <= (s->covers_all ? dear_still : dear) * cost;
+    bool is_worth =
+        s->cfg.late_ratio == 0 && late_costs > s->wish_before_ns && peak_ns(s) <= dear * cost;
+    s->covered_ns = is_worth ? arrival_ns : s->covered_ns;
+    s->covers_all = is_worth || (s->covers_all && arrival_ns - s->covered_ns < cover_for_ns);
 }
 
 static void look_for_slowest(struct takt_source *s, int64_t arrival_ns, int64_t media)
@@ -189,15 +193,17 @@ void takt_source_learn_late(struct takt_source *s, int64_t seq, int64_t arrival_
         return;
     *learnt = seq;
     int64_t late_ns = arrival_ns - takt_envelope_due(&s->envelope, media);
+    double packet_s = (double)frames / takt_source_codec(s)->rate_hz;
     late_ns = late_ns > 0 ? late_ns : 0;
     takt_hist_record(&s->hist[TAKT_RECEIVER_LATENESS], (uint64_t)late_ns);
     if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
         return;
     s->late_newest_ns = fmin((double)late_ns, s->late_last_ns); /* one alone is a spike */
+    if ((double)late_ns > s->was_ns)
+        s->tardy_ns = arrival_ns;
     s->late_last_ns = (double)late_ns;
     s->recent[s->recents++ % TAKT_SOURCE_RECENT] =
         (struct takt_source_arrival){true, arrival_ns, media};
-    double packet_s = (double)frames / takt_source_codec(s)->rate_hz;
     takt_target_update(s->target, late_ns, (int64_t)(packet_s * 1e9));
     if (s->is_learning)
         look_for_slowest(s, arrival_ns, media);

@@ -80,6 +80,7 @@ struct takt_source {
     int64_t wish_from_ns;
     double looked_s, missed_s; /* and what of the sound lately would be late by it */
     bool covers_all;           /* as that costs more than a delay by which nothing is late */
+    int64_t covered_ns;        /* when that was so last */
     int64_t seq_first;         /* since it began anew */
     int64_t learnt[TAKT_SOURCE_LEARNT]; /* numbers of packets whose lateness has been counted, by
                                            number */
@@ -87,6 +88,10 @@ struct takt_source {
     int64_t out_ns;
     double late_last_ns,
         late_newest_ns; /* of the one that came last; and of the last two, the less */
+    bool is_back;       /* at a longer delay, from a silence, */
+    int64_t back_ns;    /* then */
+    double was_ns;      /* the delay before, */
+    int64_t tardy_ns;   /* and when a packet came last that it would not have covered */
     bool is_pressed;
     int64_t pressed_at_ns; /* when one was late */
 

@@ -21,6 +21,9 @@ static const int64_t pressed_for_ns = 2000000000;
 static const double hold_most_s = 0.06;    /* a gap is made longer up to here, for a longer delay */
 static const double resume_most_ns = 80e6; /* what a sender that begins anew is late at first */
 static const int back_part = 50;           /* of a second: after so long concealment fades */
+/* A longer path is none after all where packets are on time again for so long, and so soon. */
+static const int64_t on_time_for_ns = 50000000, back_for_ns = 2000000000;
+static const double catch_up_least_ns = 20e6;
 static const double settled_ns = 5e9, shrink_most_ns = 0.25e6;
 static const double patience_s = 0.25; /* for a moment in which resampling can begin unheard */
 static const double glide_least = 0.001, glide_most = 0.005, glide_s = 1;
@@ -120,7 +123,23 @@ static void come_back(struct takt_source *s, int64_t play_ns)
     if (hidden * back_part < takt_source_codec(s)->rate_hz || s->late_newest_ns <= s->delay_ns ||
         delay_ns <= s->delay_ns)
         return;
+    s->was_ns = s->is_back ? s->was_ns : s->delay_ns;
     s->delay_ns = delay_ns;
+    s->is_back = true;
+    s->back_ns = s->arrival_ns;
+    jump(s, error_now(s, play_ns));
+}
+
+/* It has not: what was late had been held up, and is through. What is left of it is passed over, as
+ * the delay would take minutes to come down to what it was. */
+static void catch_up(struct takt_source *s, int64_t play_ns)
+{
+    s->is_back = s->is_back && s->arrival_ns - s->back_ns < back_for_ns;
+    if (!s->is_back || s->arrival_ns - s->tardy_ns < on_time_for_ns ||
+        s->delay_ns - s->was_ns < catch_up_least_ns)
+        return;
+    s->is_back = s->is_pressed = false;
+    s->delay_ns = s->was_ns;
     jump(s, error_now(s, play_ns));
 }
 
@@ -235,13 +254,25 @@ static double resume_ns(const struct takt_source *s)
     return s->cfg.latency_ms > 0 ? takt_source_delay_most_ns(s) : resume_most_ns;
 }
 
+/* As long as it takes, or twice as long where packets have not come in all the places of a pull. */
+static bool has_learnt(const struct takt_source *s, int64_t now_ns)
+{
+    int64_t for_ns = now_ns - s->first_ns;
+    if (for_ns < 0 || for_ns >= 2 * TAKT_SOURCE_LEARN_NS)
+        return true;
+    bool has_all = !s->pull_frames || !s->frames_newest ||
+                   s->recents >= takt_beat_places(s->pull_frames, s->frames_newest) ||
+                   takt_beat_places(s->pull_frames, s->frames_newest) > TAKT_SOURCE_RECENT;
+    return for_ns >= TAKT_SOURCE_LEARN_NS && has_all;
+}
+
 /* Whether there is anything to be heard now: where the delay is given, a source that is vouched for
  * from its first packet on; others when their path is known. */
 static bool is_due(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, double dt_s)
 {
     int64_t now_ns = play_ns - ahead_ns + (int64_t)(dt_s * 1e9);
     now_ns = s->arrival_ns > now_ns ? s->arrival_ns : now_ns;
-    if (s->is_learning && (now_ns - s->first_ns >= TAKT_SOURCE_LEARN_NS || now_ns < s->first_ns))
+    if (s->is_learning && has_learnt(s, now_ns))
         end_learning(s, play_ns, ahead_ns);
     else if (!s->is_begun && (!s->is_learning || (s->cfg.trusts && s->cfg.latency_ms > 0)))
         begin_line(s, play_ns, ahead_ns, fmin(takt_source_goal_ns(s), resume_ns(s)));
@@ -265,6 +296,7 @@ void takt_source_pull(struct takt_source *s, int64_t play_ns, int64_t ahead_ns, 
     s->delay_ns -= between - s->ahead_ns;
     s->ahead_ns = between;
     come_back(s, play_ns);
+    catch_up(s, play_ns);
     double error = find_place(s, play_ns);
     s->error = error;
     s->is_pressed = s->is_pressed && s->arrival_ns - s->pressed_at_ns < pressed_for_ns;

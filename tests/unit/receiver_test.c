@@ -53,7 +53,8 @@ struct rig {
     int64_t since_ns;   /* when its first one began */
     int64_t now_ns;
     uint64_t delivered, dropped;
-    int64_t held_ns; /* up to when */
+    int64_t held_ns;  /* up to when */
+    int64_t apart_ns; /* by which those come that were held up */
     struct flying *flying;
     uint32_t count;
     double last[2], broken; /* how far the sine that comes out was from going on as one, at most */
@@ -225,7 +226,10 @@ static void deliver(struct rig *g)
         if (first == g->count)
             return;
         struct flying *f = &g->flying[first];
+        if (f->arrival_ns < g->held_ns && g->held_ns > g->now_ns)
+            return;
         f->p.arrival_ns = f->arrival_ns > g->held_ns ? f->arrival_ns : g->held_ns;
+        g->held_ns += f->arrival_ns < g->held_ns ? g->apart_ns : 0;
         f->p.payload = f->bytes;
         takt_receiver_packet(g->r, &f->p);
         g->delivered++;
@@ -731,8 +735,8 @@ static void receiver_covers_what_costs_as_much_in_gaps(void)
         CHECK(open_rig(&g, (struct takt_receiver_cfg){0}));
         g.chance = takt_random_seed(seed);
         g.jitter_ms = 0.3 * (double)seed;
-        pull_s(&g, takt_random_unit(&g.chance));
-        pull_standing_still_s(&g, 8, 2);
+        pull_s(&g, (seed % 2 ? 60 : 1) * takt_random_unit(&g.chance)); /* calm before */
+        pull_standing_still_s(&g, seed % 2 ? 18 : 8, 2);
         struct takt_receiver_stats before = stats_of(&g);
         pull_standing_still_s(&g, 30, 2);
         struct takt_receiver_stats st = stats_of(&g);
@@ -741,6 +745,30 @@ static void receiver_covers_what_costs_as_much_in_gaps(void)
         CHECK(st.source[0].delay_ms < 63);
         pull_standing_still_s(&g, 100, 20);
         CHECK(stats_of(&g).source[0].delay_ms < 10);
+        close_rig(&g);
+    }
+}
+
+/* A path stands still once, and then gives what it has at many times its rate: that says nothing of
+ * what the delay should be, wherever a pull lies in it. */
+static void receiver_keeps_its_delay_when_a_path_was_held_up(void)
+{
+    for (uint64_t seed = 0; seed < (uint64_t)ROUNDS(12); seed++) {
+        struct rig g;
+        double kept = 0, held_s = 0.08 * pow(1.35, (double)(seed % 12));
+        CHECK(open_rig(&g, (struct takt_receiver_cfg){.packets_max = 4096}));
+        g.chance = takt_random_seed(seed);
+        g.jitter_ms = 0.1;
+        g.apart_ns = 5000 + (int64_t)takt_random_below(&g.chance, 300000);
+        pull_s(&g, 5 + takt_random_unit(&g.chance));
+        g.is_held = true;
+        pull_s(&g, held_s);
+        g.is_held = false;
+        g.held_ns = g.now_ns;
+        silence_ms(&g, 2, &kept);
+        struct takt_receiver_stats st = stats_of(&g);
+        CHECK(st.source[0].delay_ms < 10);
+        CHECK(adds_up(&st.counts));
         close_rig(&g);
     }
 }
@@ -1355,6 +1383,7 @@ int main(void)
     RUN(receiver_counts_add_up);
     RUN(receiver_tells_who_is_silent);
     RUN(receiver_is_back_soon_after_an_outage);
+    RUN(receiver_keeps_its_delay_when_a_path_was_held_up);
     RUN(receiver_takes_two_paths_for_one_sender);
     RUN(receiver_covers_what_costs_as_much_in_gaps);
     RUN(receiver_goes_on_after_a_stall);
