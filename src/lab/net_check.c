@@ -20,6 +20,7 @@ static const double level_limit = 1.5, opus_level_limit = (double)TAKT_OPUS_MOST
 static const double step_share = 1.35, step_share_excused = 4;
 static const double latency_off_ms = 1, delay_slack_ms = 2.5, behind_most_ms = 650;
 static const double pause_s = 0.5, set_most_ms = 12, reach_share = 0.7, raised_least_ms = 0.5;
+static const int64_t ends_for_s = 2;
 static const size_t crypto_slack_bytes = 4096;
 static const float silent = 1e-5f;
 
@@ -215,7 +216,10 @@ static void check_samples(struct takt_lab_net *l)
     double step_limit = share * (double)l->sound->step_most;
     double opus_limit = is_well ? opus_level_limit : opus_level_excused;
     double limit = is_opus(l) ? opus_limit : level_limit;
-    bool any_step = is_damaged(l) || l->pause_frames || is_opus(l);
+    /* The sound of a sender that begins anew ends at any sample, and is followed by nothing. */
+    bool has_ended =
+        l->report->restarts && l->frames - l->quiet_frame < ends_for_s * p->format.rate_hz;
+    bool any_step = is_damaged(l) || l->pause_frames || is_opus(l) || has_ended;
     for (uint32_t c = 0; c < p->format.channels; c++)
         for (uint32_t i = 0; i < p->out_block; i++) {
             float x = l->out[c][i];
@@ -261,7 +265,8 @@ static void check_silence(struct takt_lab_net *l)
     if (l->pause_frames) { /* which may be made longer, so that the delay can grow unheard */
         double grown_ms = fmax(s->delay_ms - ear->silent_delay_ms,   /* as far as that is known, */
                                latency_ms - ear->silent_latency_ms); /* or as it is */
-        cause_ns += (int64_t)((1e3 * pause_s + fmax(0, grown_ms)) * NS_A_MS);
+        double pauses_ms = 1e3 * pause_s * (cause_ns > 0 ? 2 : 1);   /* before, and behind */
+        cause_ns += (int64_t)((pauses_ms + fmax(0, grown_ms)) * NS_A_MS);
     }
     if (silent_ns > cause_ns + silence_more_ns)
         takt_lab_net_break(l, "%.1f ms of silence, and %.1f ms of cause", (double)silent_ns * 1e-6,
@@ -306,7 +311,9 @@ static void check_delay(struct takt_lab_net *l, const struct takt_receiver_sourc
  * by its own clock, which was set back, is not: it might be a recording. */
 static void check_belief(struct takt_lab_net *l)
 {
-    bool may_be_heard = !is_damaged(l) && !l->trace && !takt_lab_ends_is_old(l->ends);
+    /* Where a bottleneck has no room for the packets, it may have none for any report between. */
+    bool is_choked = l->plan->network.rate_kbit_s > 0 && l->packets.came < l->packets.sent / 4 * 3;
+    bool may_be_heard = !is_damaged(l) && !l->trace && !takt_lab_ends_is_old(l->ends) && !is_choked;
     if (!l->is_believed && (double)l->came_new * packet_ms(l) > 60e3 && may_be_heard)
         takt_lab_net_break(l, "%llu packets of a new sender have come, and it is not heard",
                            (unsigned long long)l->came_new);
@@ -360,7 +367,7 @@ static void check_fates(struct takt_lab_net *l, const struct takt_receiver_stats
     uint64_t last = (uint64_t)k->newest, span = last - first + 1;
     uint64_t told = c->played + c->skipped + c->late + c->lost;
     /* Those that a receiver has not believed yet may be any, and repaired ones among them. */
-    if (told + st->foreign < span || told > last + 1)
+    if (told + st->foreign < span || told > last + 1 + c->repaired)
         takt_lab_net_break(l,
                            "of packets %llu to %llu, %llu are told of: %llu played, %llu skipped, "
                            "%llu late, %llu lost",

@@ -163,6 +163,10 @@ const struct takt_jitter_packet *takt_jitter_find(struct takt_jitter *j, int64_t
     const struct takt_jitter_packet *first = NULL;
     while (j->next <= j->newest && fate_of(j, j->next) == FATE_OVER)
         j->next++;
+    const struct slot *last = slot_of(j, j->newest);
+    if (!j->counts.waiting && j->next <= j->newest && fate_of(j, j->newest) == FATE_OVER &&
+        last->p.at + last->p.frames <= now)
+        pass(j, j->newest); /* none that would be played comes behind those that are missing */
     for (int64_t seq = j->next; j->counts.waiting && seq <= j->newest; seq++) {
         struct slot *s = slot_of(j, seq);
         if (fate_of(j, seq) != FATE_WAITS)
