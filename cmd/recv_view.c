@@ -85,7 +85,9 @@ static void take_events(struct receiving *r, double time_s)
         r->began += ev.kind == TAKT_RECV_BEGAN;
         r->ended += ev.kind == TAKT_RECV_ENDED;
         r->refused += is_refused;
-        if (!o->quiet || is_refused || is_warning)
+        /* Where the frames have stdout the lines of JSON are on stderr, and say the same. */
+        bool is_in_json = o->json && !o->quiet && r->raw_fd >= 0;
+        if ((!o->quiet || is_refused || is_warning) && !is_in_json)
             session_tell(r->session, ev.text);
         if (o->json && !o->quiet)
             json_event(&ev, time_s);
