@@ -189,6 +189,10 @@ static void note_packet(struct takt_lab_net *l, uint16_t seq)
     if (index <= k->newest)
         return;
     int64_t gap_ns = l->now_ns - l->advanced_ns;
+    /* Behind a queue that is full what was lost before it leaves no gap in time. */
+    int64_t missing_ns = (int64_t)((double)(index - k->newest - 1) * packet_ns(l));
+    if (l->plan->network.queue_ms > 0 && missing_ns > gap_ns)
+        gap_ns = missing_ns;
     if ((double)gap_ns > packet_ns(l) + 10 * NS_A_MS)
         note_dead(l, gap_ns);
     k->newest = index;
