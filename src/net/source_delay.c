@@ -196,12 +196,15 @@ void takt_source_learn_late(struct takt_source *s, int64_t seq, int64_t arrival_
     double packet_s = (double)frames / takt_source_codec(s)->rate_hz;
     late_ns = late_ns > 0 ? late_ns : 0;
     takt_hist_record(&s->hist[TAKT_RECEIVER_LATENESS], (uint64_t)late_ns);
-    if (s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns))
-        return;
-    s->late_newest_ns = fmin((double)late_ns, s->late_last_ns); /* one alone is a spike */
+    bool is_held = s->is_begun && is_of_outage(s, arrival_ns, (double)late_ns);
+    if (!is_held || (double)late_ns < outage_ns) {
+        s->late_newest_ns = fmin((double)late_ns, s->late_last_ns); /* one alone is a spike */
+        s->late_last_ns = (double)late_ns;
+    }
     if ((double)late_ns > s->was_ns)
         s->tardy_ns = arrival_ns;
-    s->late_last_ns = (double)late_ns;
+    if (is_held)
+        return;
     s->recent[s->recents++ % TAKT_SOURCE_RECENT] =
         (struct takt_source_arrival){true, arrival_ns, media};
     takt_target_update(s->target, late_ns, (int64_t)(packet_s * 1e9));

@@ -749,6 +749,27 @@ static void receiver_covers_what_costs_as_much_in_gaps(void)
     }
 }
 
+/* A path that is longer behind an outage is heard as soon as one that is not. */
+static void receiver_is_back_soon_on_a_longer_path(void)
+{
+    for (double path_ms = 1; path_ms < 300; path_ms *= 1.6) {
+        struct rig g;
+        double kept = 0;
+        CHECK(open_rig(&g, (struct takt_receiver_cfg){0}));
+        g.sound = SINE;
+        pull_s(&g, 5);
+        g.is_held = true;
+        pull_s(&g, 0.6);
+        g.path_ms = path_ms;
+        pull_s(&g, 0.6);
+        g.is_held = false;
+        g.held_ns = g.now_ns;
+        pull_s(&g, path_ms * 1e-3);
+        CHECK(silence_ms(&g, 1, &kept) < 100);
+        close_rig(&g);
+    }
+}
+
 /* A path stands still once, and then gives what it has at many times its rate: that says nothing of
  * what the delay should be, wherever a pull lies in it. */
 static void receiver_keeps_its_delay_when_a_path_was_held_up(void)
@@ -1383,6 +1404,7 @@ int main(void)
     RUN(receiver_counts_add_up);
     RUN(receiver_tells_who_is_silent);
     RUN(receiver_is_back_soon_after_an_outage);
+    RUN(receiver_is_back_soon_on_a_longer_path);
     RUN(receiver_keeps_its_delay_when_a_path_was_held_up);
     RUN(receiver_takes_two_paths_for_one_sender);
     RUN(receiver_covers_what_costs_as_much_in_gaps);
