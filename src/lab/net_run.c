@@ -346,7 +346,7 @@ static int pull(struct takt_lab_net *l, bool sends, struct takt_error *e)
         if (err < 0)
             return err;
     }
-    if (is_stalled(l, due_ns))
+    if (sends && is_stalled(l, due_ns))
         return TAKT_OK;
     if (l->now_ns >= l->jump_ns)
         jump_clocks(l);
@@ -507,6 +507,16 @@ static int begin_stream(struct takt_lab_net *l, struct takt_error *e)
     return begin_sender(l, e);
 }
 
+/* So long the receiver goes on behind the last packet, until all that are on their way have come.
+ */
+static int64_t drained_ns(const struct takt_lab_net *l)
+{
+    const struct takt_network_cfg *n = &l->plan->network;
+    double reach_ms = takt_lab_net_reach_ms(l->plan);
+    double late_ms = n->delay_ms + n->still_ms + (isfinite(reach_ms) ? reach_ms : 0);
+    return drain_ns + (int64_t)(late_ms * NS_A_MS);
+}
+
 static int run_stream(struct takt_lab_net *l, const struct takt_lab_net_job *job, bool *stopped,
                       struct takt_error *e)
 {
@@ -515,7 +525,7 @@ static int run_stream(struct takt_lab_net *l, const struct takt_lab_net_job *job
     int64_t end_ns = l->start_ns + (int64_t)(l->plan->seconds * 1e9);
     int64_t told_ns = l->start_ns + second_ns;
     int err = begin_stream(l, e);
-    while (err >= 0 && !l->report->broken && !*stopped && l->now_ns < end_ns + drain_ns) {
+    while (err >= 0 && !l->report->broken && !*stopped && l->now_ns < end_ns + drained_ns(l)) {
         bool sends = l->now_ns < end_ns;
         err = pull(l, sends, e);
         if (err >= 0 && sends && l->now_ns >= end_ns) {

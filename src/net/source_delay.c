@@ -222,6 +222,12 @@ double takt_source_goal_ns(const struct takt_source *s)
     return fmax(0, any_beat_ns(s) - s->saved_ns);
 }
 
+bool takt_source_has_places(const struct takt_source *s)
+{
+    return s->pull_frames && s->frames_newest &&
+           s->recents >= takt_beat_places(s->pull_frames, s->frames_newest);
+}
+
 /* The delay that the first packets ask for. One of them that was later than all others is covered,
  * but says little about those to come; unless packets of some places in a block have not come yet,
  * one of which may be later still. */
@@ -238,10 +244,8 @@ static double first_wish_ns(const struct takt_source *s)
         most_ns = fmax(most_ns, late_ns);
         parts++;
     }
-    bool has_all = s->pull_frames && s->frames_newest &&
-                   s->recents >= takt_beat_places(s->pull_frames, s->frames_newest);
     return fmax((parts < TAKT_SOURCE_PARTS ? most_ns : second_ns) + TAKT_SOURCE_SPARE_NS,
-                most_ns + (has_all ? least_spare_ns : TAKT_SOURCE_SPARE_NS));
+                most_ns + (takt_source_has_places(s) ? least_spare_ns : TAKT_SOURCE_SPARE_NS));
 }
 
 double takt_source_first_delay_ns(const struct takt_source *s)

@@ -134,6 +134,9 @@ void takt_source_learn_late(struct takt_source *s, int64_t seq, int64_t arrival_
 /* The longest delay: packets have to have room for as long as they wait. */
 double takt_source_delay_most_ns(const struct takt_source *s);
 
+/* Whether packets have come in each place that they have in a pull. */
+bool takt_source_has_places(const struct takt_source *s);
+
 /* The delay to begin with, and the one to come to. */
 double takt_source_first_delay_ns(const struct takt_source *s);
 double takt_source_goal_ns(const struct takt_source *s);

@@ -260,10 +260,7 @@ static bool has_learnt(const struct takt_source *s, int64_t now_ns)
     int64_t for_ns = now_ns - s->first_ns;
     if (for_ns < 0 || for_ns >= 2 * TAKT_SOURCE_LEARN_NS)
         return true;
-    bool has_all = !s->pull_frames || !s->frames_newest ||
-                   s->recents >= takt_beat_places(s->pull_frames, s->frames_newest) ||
-                   takt_beat_places(s->pull_frames, s->frames_newest) > TAKT_SOURCE_RECENT;
-    return for_ns >= TAKT_SOURCE_LEARN_NS && has_all;
+    return for_ns >= TAKT_SOURCE_LEARN_NS && takt_source_has_places(s);
 }
 
 /* Whether there is anything to be heard now: where the delay is given, a source that is vouched for
